@@ -3,12 +3,12 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
-
-	"github.com/medtour/medtour/fault"
+	"unicode/utf8"
 )
 
 // Def declares a typed collection.
@@ -104,7 +104,7 @@ func (c *Collection[T]) Update(ctx context.Context, id string, change func(*T) e
 			rec.Version++
 			return rec, nil
 		}
-		if !fault.Is(err, fault.Conflict) {
+		if !errors.Is(err, errMoved) {
 			return rec, err
 		}
 		last = err
@@ -229,15 +229,24 @@ func PrefixQuery(prefix string) Query {
 }
 
 // prefixEnd returns the first string after all that start with prefix, empty
-// (open) where there is none.
+// (open) where there is none. Bytes of UTF-8 sort as their code points do, so
+// it is the prefix with its last code point raised to the next valid one.
 func prefixEnd(prefix string) string {
-	b := []byte(prefix)
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] < 0x7f {
-			b[i]++
-			return string(b[:i+1])
+	for prefix != "" {
+		r, size := utf8.DecodeLastRuneInString(prefix)
+		prefix = prefix[:len(prefix)-size]
+		switch {
+		case r == lastBeforeSurrogates:
+			return prefix + string(firstAfterSurrogates)
+		case r < utf8.MaxRune:
+			return prefix + string(r+1)
 		}
-		b = b[:i]
 	}
 	return ""
 }
+
+// UTF-8 has no encoding for the code points between these two.
+const (
+	lastBeforeSurrogates = '\uD7FF'
+	firstAfterSurrogates = '\uE000'
+)

@@ -124,7 +124,8 @@ type Query struct {
 // Page is a part of the documents that a query matches.
 type Page struct {
 	Documents []Document
-	// Next is the cursor of the following page, empty at the end. A document
+	// Next is the cursor of the following page, empty at the end; a page that
+	// would exceed MaxPageBytes ends before its limit. A document
 	// that is neither inserted nor removed while paging is returned exactly
 	// once.
 	Next string
