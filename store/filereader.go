@@ -36,7 +36,7 @@ func NewFileReader(ctx context.Context, r io.Reader, limit int64) *FileReader {
 // reader's own.
 func (f *FileReader) Read(p []byte) (int, error) {
 	if f.err == nil && f.ctx.Err() != nil {
-		f.err = fault.Wrap(fault.Canceled, f.ctx.Err(), "The file was given up before it was whole.")
+		f.err = GivenUp(f.ctx.Err())
 	}
 	if f.err != nil {
 		return 0, f.err

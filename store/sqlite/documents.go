@@ -202,11 +202,11 @@ func (d *documents) refusal(err error) error {
 }
 
 func (d *documents) Get(ctx context.Context, id string) (store.Document, error) {
-	done, err := d.engine.begin(ctx)
+	leave, err := d.engine.gate.Enter(ctx)
 	if err != nil {
 		return store.Document{}, err
 	}
-	defer done()
+	defer leave()
 	statement, err := d.engine.readStatement(ctx, "SELECT version, body FROM "+d.table+" WHERE id = ?")
 	if err != nil {
 		return store.Document{}, translate(err)
@@ -290,11 +290,11 @@ func (d *documents) Find(ctx context.Context, query store.Query) (store.Page, er
 	if err != nil {
 		return store.Page{}, err
 	}
-	done, err := d.engine.begin(ctx)
+	leave, err := d.engine.gate.Enter(ctx)
 	if err != nil {
 		return store.Page{}, err
 	}
-	defer done()
+	defer leave()
 	page, err := d.page(ctx, query, after)
 	if err != nil {
 		return store.Page{}, translate(err)
@@ -391,11 +391,11 @@ func (d *documents) Count(ctx context.Context, query store.Query) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	done, err := d.engine.begin(ctx)
+	leave, err := d.engine.gate.Enter(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer done()
+	defer leave()
 	where, args := conditions(query)
 	statement, err := d.engine.readStatement(ctx, "SELECT count(*) FROM "+d.table+clause(where))
 	if err != nil {

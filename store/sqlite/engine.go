@@ -79,10 +79,8 @@ type Engine struct {
 	queue      chan *request
 	writerDone chan struct{}
 
-	// mu guards what follows; active counts the calls under way.
-	mu          sync.Mutex
-	closed      bool
-	active      sync.WaitGroup
+	gate store.Gate
+	// collections are the open ones by name; guarded by writing.
 	collections map[string]*documents
 }
 
@@ -213,14 +211,14 @@ func (e *Engine) Open(ctx context.Context, schema store.Schema) (store.Documents
 	if err := schema.Check(); err != nil {
 		return nil, err
 	}
-	done, err := e.begin(ctx)
+	leave, err := e.gate.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	defer leave()
 	e.writing.Lock()
 	defer e.writing.Unlock()
-	if d := e.collection(schema.Name); d != nil {
+	if d := e.collections[schema.Name]; d != nil {
 		if !slices.Equal(d.schema.Indexes, schema.Indexes) {
 			return nil, fault.New(fault.Invalid, "The collection %q is open with other indexes.", schema.Name)
 		}
@@ -230,16 +228,8 @@ func (e *Engine) Open(ctx context.Context, schema store.Schema) (store.Documents
 	if err := e.migrate(ctx, d); err != nil {
 		return nil, translate(err)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.collections[schema.Name] = d
 	return d, nil
-}
-
-func (e *Engine) collection(name string) *documents {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.collections[name]
 }
 
 // migrate brings the table of a collection to its schema in one transaction.
@@ -264,11 +254,11 @@ func (e *Engine) Files() store.Files { return e.files }
 
 // Ping reports whether the database answers.
 func (e *Engine) Ping(ctx context.Context) error {
-	done, err := e.begin(ctx)
+	leave, err := e.gate.Enter(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer leave()
 	var one int
 	return translate(e.read.QueryRowContext(ctx, "SELECT 1").Scan(&one))
 }
@@ -276,14 +266,9 @@ func (e *Engine) Ping(ctx context.Context) error {
 // Close waits for the calls under way, closes the database and gives the
 // folder back. Every later call fails with Unavailable.
 func (e *Engine) Close() error {
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
+	if !e.gate.Close() {
 		return nil
 	}
-	e.closed = true
-	e.mu.Unlock()
-	e.active.Wait()
 	close(e.queue)
 	<-e.writerDone
 	return translate(e.closeDatabases())
@@ -309,20 +294,6 @@ func (e *Engine) closeDatabases() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// begin notes a call under way, which its caller ends with done.
-func (e *Engine) begin(ctx context.Context) (done func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, translate(err)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return nil, fault.New(fault.Unavailable, "The store is closed.")
-	}
-	e.active.Add(1)
-	return e.active.Done, nil
 }
 
 // readStatement returns a prepared statement of the read pool. The number of
@@ -359,11 +330,11 @@ func translate(err error) error {
 	case err == nil || errors.As(err, &known):
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fault.Wrap(fault.Canceled, err, "The work was given up before it was done.")
+		return store.GivenUp(err)
 	}
 	switch code(err) {
 	case sqlite3.SQLITE_INTERRUPT:
-		return fault.Wrap(fault.Canceled, err, "The work was given up before it was done.")
+		return store.GivenUp(err)
 	case sqlite3.SQLITE_FULL:
 		return fault.Wrap(fault.Unavailable, err, "The disk of the data folder is full.")
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:

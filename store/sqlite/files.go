@@ -78,11 +78,11 @@ func (f *files) Create(ctx context.Context, name, contentType string, r io.Reade
 	if err := store.CheckFile(name, contentType); err != nil {
 		return store.FileInfo{}, err
 	}
-	done, err := f.engine.begin(ctx)
+	leave, err := f.engine.gate.Enter(ctx)
 	if err != nil {
 		return store.FileInfo{}, err
 	}
-	defer done()
+	defer leave()
 	if _, err := os.Stat(f.path(name)); err == nil {
 		return store.FileInfo{}, store.FileTaken()
 	}
@@ -183,11 +183,11 @@ func syncFolder(path string) error {
 }
 
 func (f *files) Open(ctx context.Context, name string) (io.ReadCloser, store.FileInfo, error) {
-	done, err := f.engine.begin(ctx)
+	leave, err := f.engine.gate.Enter(ctx)
 	if err != nil {
 		return nil, store.FileInfo{}, err
 	}
-	defer done()
+	defer leave()
 	file, err := os.Open(f.path(name))
 	if err != nil {
 		return nil, store.FileInfo{}, fileFault(err)
@@ -244,11 +244,11 @@ func (f *files) Stat(ctx context.Context, name string) (store.FileInfo, error) {
 }
 
 func (f *files) Delete(ctx context.Context, name string) error {
-	done, err := f.engine.begin(ctx)
+	leave, err := f.engine.gate.Enter(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer leave()
 	path := f.path(name)
 	if err := os.Remove(path); err != nil {
 		return fileFault(err)

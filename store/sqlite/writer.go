@@ -27,11 +27,11 @@ type request struct {
 // caller whose context ends while the write still waits takes it back;
 // afterwards the outcome is decided and the caller learns it.
 func (e *Engine) submit(ctx context.Context, size int, apply func() error) error {
-	done, err := e.begin(ctx)
+	leave, err := e.gate.Enter(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer leave()
 	r := &request{apply: apply, size: size, done: make(chan error, 1)}
 	select {
 	case e.queue <- r:
