@@ -1,0 +1,110 @@
+// Package web is the HTTP side of Medtour: routes, middleware, handlers, forms,
+// error pages and the JSON API, on Echo.
+//
+// Handlers parse, decide and render, and return errors; one error handler
+// turns a fault into a page or JSON with the right status, logs the cause with
+// the request id and shows nothing internal. Pages are rendered to a buffer
+// before the status is written.
+package web
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/checkout"
+	"github.com/medtour/medtour/fault"
+	"github.com/medtour/medtour/search"
+	"github.com/medtour/medtour/static"
+)
+
+// Config is what the server needs.
+type Config struct {
+	Catalog  *catalog.Catalog
+	Search   *search.Engine
+	Checkout *checkout.Service
+	Rates    catalog.Rates
+	// BaseURL is the site's address without a slash at the end.
+	BaseURL string
+	// Secret signs booking links; at least 32 bytes.
+	Secret []byte
+	// Demo marks every page and allows the demo controls.
+	Demo bool
+	// Simulator serves the local Stripe below /stripesim; nil with real Stripe.
+	Simulator http.Handler
+	// PaymentOrigin is where the payment page is, for the content security
+	// policy; empty for the site itself.
+	PaymentOrigin string
+	// Ping reports whether the store answers.
+	Ping func(context.Context) error
+	Log  *slog.Logger
+	Now  func() time.Time
+}
+
+// Server is the HTTP handler of the site.
+type Server struct {
+	Config
+	echo   *echo.Echo
+	assets *static.Assets
+}
+
+// New builds the server.
+func New(cfg Config) (*Server, error) {
+	if len(cfg.Secret) < sha256.Size {
+		return nil, fault.New(fault.Invalid, "the secret that signs booking links must have at least %d bytes", sha256.Size)
+	}
+	assets, err := static.Load()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Config: cfg, echo: echo.New(), assets: assets}
+	s.echo.HTTPErrorHandler = s.handleError
+	s.middleware()
+	s.routes()
+	return s, nil
+}
+
+// ServeHTTP serves the site.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// routes is the route table, by area.
+func (s *Server) routes() {
+	s.systemRoutes(s.echo)
+	s.homeRoutes(s.echo)
+	s.searchRoutes(s.echo)
+	s.treatmentRoutes(s.echo)
+	s.hospitalRoutes(s.echo)
+	s.offeringRoutes(s.echo)
+	s.packageRoutes(s.echo)
+	s.quoteRoutes(s.echo)
+	s.bookingRoutes(s.echo)
+	s.apiRoutes(s.echo)
+}
+
+// bookingToken is the secret part of a booking's link: who has the link may
+// see and act on the booking.
+func (s *Server) bookingToken(id string) string {
+	mac := hmac.New(sha256.New, s.Secret)
+	mac.Write([]byte("booking\x00" + id))
+	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// bookingID verifies a booking's link.
+func (s *Server) bookingID(token string) (string, error) {
+	id, _, ok := strings.Cut(token, ".")
+	if !ok || !hmac.Equal([]byte(s.bookingToken(id)), []byte(token)) {
+		return "", fault.New(fault.NotFound, "This booking link is not valid. Use the whole link that you were given.").WithCode("error.booking_link")
+	}
+	return id, nil
+}
+
+// BookingPath returns the path of a booking's page, with its secret.
+func (s *Server) BookingPath(id string) string { return "/bookings/" + s.bookingToken(id) }
