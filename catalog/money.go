@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+
+	"github.com/medtour/medtour/fault"
 )
 
 // Money is an amount of a currency, as an integer in the unit in which Stripe
@@ -173,6 +175,10 @@ func (r Rates) rat(code string) (*big.Rat, bool) {
 	if !ok {
 		return nil, false
 	}
+	// Only plain decimals: an exponent could name a number of any size.
+	if len(rate.PerBase) > 40 || strings.Trim(rate.PerBase, "0123456789.") != "" {
+		return nil, false
+	}
 	q, ok := new(big.Rat).SetString(rate.PerBase)
 	if !ok || q.Sign() <= 0 {
 		return nil, false
@@ -201,4 +207,31 @@ func (r Rates) Convert(m Money, to string) (Money, bool) {
 
 func pow10(n int) *big.Rat {
 	return new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil))
+}
+
+// Validate checks a table of rates that did not ship with the program.
+func (r Rates) Validate() error {
+	var f fault.Fields
+	if !validDate(r.Date) {
+		f.Add("date", "date", "use YYYY-MM-DD")
+	}
+	if !ValidCurrency(r.Base) {
+		f.Add("base", "currency", "use an ISO 4217 code such as EUR")
+	}
+	for code, rate := range r.Rates {
+		field := "rates." + clip(code)
+		if !ValidCurrency(code) {
+			f.Add(field, "currency", "use an ISO 4217 code such as CNY")
+		}
+		if _, ok := r.rat(code); !ok {
+			f.Add(field+".per_base", "range", "a decimal number above 0")
+		}
+		if rate.Date != "" && !validDate(rate.Date) {
+			f.Add(field+".date", "date", "use YYYY-MM-DD")
+		}
+		if rate.Source == "" {
+			f.Add(field+".source", "required", "say where the rate was published")
+		}
+	}
+	return f.Err("the table of exchange rates is not right")
 }
