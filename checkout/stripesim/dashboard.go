@@ -104,7 +104,7 @@ func (s *Server) FailRefund(ctx context.Context, refundID, reason string) error 
 // such as "fraudulent", and returns the dispute's id.
 func (s *Server) CreateDispute(ctx context.Context, paymentID string, amount int64, reason string) (id string, err error) {
 	err = s.act(ctx, paymentID, func(c change) error {
-		if err := require(c.Charge != nil && amount > 0 && amount <= c.Session.Amount, "dispute"); err != nil {
+		if err := require(!c.disputed() && amount > 0 && amount <= c.unrefunded(), "dispute"); err != nil {
 			return err
 		}
 		id = c.dispute(amount, reason)

@@ -476,7 +476,7 @@ func (c change) advance() {
 		case laterSucceed, laterFail:
 			c.settleAsync(l.Do == laterSucceed)
 		case laterDispute:
-			if rest := c.unrefunded(); rest > 0 {
+			if rest := c.unrefunded(); rest > 0 && !c.disputed() {
 				c.dispute(rest, "fraudulent")
 			}
 		case laterRefundSucceed:
