@@ -351,7 +351,9 @@ func (s Stay) checkDay(plans []DayPlan, day int, items []Item) []Finding {
 			f.FreeFrom = s.freeFrom(plans, day, it, a)
 			out = append(out, f)
 		}
-		minutes += a.minutes + s.travelMinutes(a)
+		if s.reachable(plan, a) {
+			minutes += a.minutes + s.travelMinutes(a)
+		}
 	}
 	limit := minutesDay
 	if plan.restricted() {
@@ -404,11 +406,8 @@ func (s Stay) reachable(plan DayPlan, a activity) bool {
 	return DistanceKm(*s.Base, *a.position) <= limit
 }
 
-// travelMinutes estimates the way there and back.
+// travelMinutes estimates the way there and back of a reachable activity.
 func (s Stay) travelMinutes(a activity) int {
-	if a.position == nil || s.Base == nil {
-		return 0
-	}
 	speed := float64(cityKmPerHour)
 	if a.dayTrip {
 		speed = intercityKmPerHour

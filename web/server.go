@@ -9,19 +9,15 @@ package web
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/medtour/medtour/account"
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
-	"github.com/medtour/medtour/fault"
 	"github.com/medtour/medtour/search"
 	"github.com/medtour/medtour/static"
 )
@@ -34,7 +30,7 @@ type Config struct {
 	Rates    catalog.Rates
 	// BaseURL is the site's address without a slash at the end.
 	BaseURL string
-	// Secret signs booking links; at least 32 bytes.
+	// Secret signs booking links; at least account.MinSecret bytes.
 	Secret []byte
 	// Demo marks every page and allows the demo controls.
 	Demo bool
@@ -54,18 +50,20 @@ type Server struct {
 	Config
 	echo   *echo.Echo
 	assets *static.Assets
+	links  *account.Links
 }
 
 // New builds the server.
 func New(cfg Config) (*Server, error) {
-	if len(cfg.Secret) < sha256.Size {
-		return nil, fault.New(fault.Invalid, "the secret that signs booking links must have at least %d bytes", sha256.Size)
+	links, err := account.NewLinks(cfg.Secret)
+	if err != nil {
+		return nil, err
 	}
 	assets, err := static.Load()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: cfg, echo: echo.New(), assets: assets}
+	s := &Server{Config: cfg, echo: echo.New(), assets: assets, links: links}
 	s.echo.HTTPErrorHandler = s.handleError
 	s.middleware()
 	s.routes()
@@ -89,22 +87,8 @@ func (s *Server) routes() {
 	s.apiRoutes(s.echo)
 }
 
-// bookingToken is the secret part of a booking's link: who has the link may
-// see and act on the booking.
-func (s *Server) bookingToken(id string) string {
-	mac := hmac.New(sha256.New, s.Secret)
-	mac.Write([]byte("booking\x00" + id))
-	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
-}
-
 // bookingID verifies a booking's link.
-func (s *Server) bookingID(token string) (string, error) {
-	id, _, ok := strings.Cut(token, ".")
-	if !ok || !hmac.Equal([]byte(s.bookingToken(id)), []byte(token)) {
-		return "", fault.New(fault.NotFound, "This booking link is not valid. Use the whole link that you were given.").WithCode("error.booking_link")
-	}
-	return id, nil
-}
+func (s *Server) bookingID(token string) (string, error) { return s.links.Verify(token) }
 
 // BookingPath returns the path of a booking's page, with its secret.
-func (s *Server) BookingPath(id string) string { return "/bookings/" + s.bookingToken(id) }
+func (s *Server) BookingPath(id string) string { return "/bookings/" + s.links.Token(id) }

@@ -1,0 +1,51 @@
+// Package account says who somebody is and what they may do.
+//
+// A patient needs no account: whoever holds the signed link of a booking may
+// see it and act on it. Links cannot be guessed or made without the secret,
+// and do not expire, since a patient may come back to one after months.
+package account
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+
+	"github.com/medtour/medtour/fault"
+)
+
+// MinSecret is the least length of the secret that signs links, in bytes.
+const MinSecret = 32
+
+// signatureBytes of the signature are kept in a link: 128 bits cannot be
+// guessed, and a link must stay short enough for an e-mail.
+const signatureBytes = 16
+
+// Links signs and verifies links to bookings.
+type Links struct{ secret []byte }
+
+// NewLinks returns a signer. Errors: Invalid for a secret that is too short.
+func NewLinks(secret []byte) (*Links, error) {
+	if len(secret) < MinSecret {
+		return nil, fault.New(fault.Invalid, "the secret that signs booking links must have at least %d bytes", MinSecret)
+	}
+	return &Links{secret: secret}, nil
+}
+
+// Token returns the part of a booking's link that proves who holds it:
+// <booking>.<signature>.
+func (l *Links) Token(bookingID string) string {
+	mac := hmac.New(sha256.New, l.secret)
+	mac.Write([]byte("booking\x00" + bookingID))
+	return bookingID + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:signatureBytes])
+}
+
+// Verify returns the booking of a token. Errors: NotFound for one that was not
+// signed here, so that a guess learns nothing.
+func (l *Links) Verify(token string) (bookingID string, err error) {
+	id, _, ok := strings.Cut(token, ".")
+	if !ok || !hmac.Equal([]byte(l.Token(id)), []byte(token)) {
+		return "", fault.New(fault.NotFound, "This booking link is not valid. Use the whole link that you were given.").WithCode("error.booking_link")
+	}
+	return id, nil
+}
