@@ -1,0 +1,651 @@
+package search
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/blevesearch/bleve/v2/document"
+	index "github.com/blevesearch/bleve_index_api"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
+)
+
+// class is a group of fields of like weight. A class and a language make a
+// field: name_en.
+type class uint8
+
+const (
+	// className is the entry's own name.
+	className class = iota
+	// classTerm is what else it is called and what it is for.
+	classTerm
+	// classText is running text.
+	classText
+	// classRelated is what belongs to neighbours: the hospital of an offering,
+	// the treatments of a hospital.
+	classRelated
+	classCount
+)
+
+var classNames = [classCount]string{"name", "term", "text", "rel"}
+
+func fieldName(c class, l *language) string { return classNames[c] + "_" + l.code }
+
+// Fields that are not text.
+const (
+	// tagField holds what the columns of a snapshot are made of, and what a
+	// phrase of the query may point at.
+	tagField = "tag"
+	// wordField is the dictionary of surface forms.
+	wordField = "word"
+	// nameStart holds every name from each of its words on, for suggestions.
+	nameStart = "start"
+)
+
+// Tags begin with one of these.
+const (
+	tagSelf     = "="  // =t:icl: the entry is about treatment icl
+	tagRelated  = "~"  // ~t:icl: the entry has to do with it
+	tagFacet    = "f:" // f:district=Xuhui
+	tagNumber   = "n:" // n:stay=3
+	tagLanguage = "l:" // l:fr: has a name in French
+	tagKind     = "k:"
+	tagID       = "i:"
+	// The treatment and the hospital that a hit names.
+	tagTreatment = "it:"
+	tagHospital  = "ih:"
+)
+
+func refTreatment(id string) string { return "t:" + id }
+func refHospital(id string) string  { return "h:" + id }
+
+// vocabularyID is the document that holds nothing but the words of the
+// vocabulary, so that one dictionary knows all.
+const vocabularyID = "vocabulary"
+
+func docKey(kind catalog.Kind, id string) string { return string(kind) + "/" + id }
+
+// searchable are the kinds that have documents.
+var searchable = []catalog.Kind{catalog.KindOffering, catalog.KindPackage, catalog.KindHospital, catalog.KindTreatment}
+
+// builder gathers the fields of one document.
+type builder struct {
+	fields map[string]*strings.Builder
+	tags   map[string]bool
+	starts map[string]bool
+	words  strings.Builder
+}
+
+func newBuilder() *builder {
+	return &builder{fields: map[string]*strings.Builder{}, tags: map[string]bool{}, starts: map[string]bool{}}
+}
+
+func (b *builder) add(c class, tag, text string) {
+	if text == "" {
+		return
+	}
+	name := fieldName(c, languageOf(tag))
+	f := b.fields[name]
+	if f == nil {
+		f = &strings.Builder{}
+		b.fields[name] = f
+	}
+	f.WriteString(text)
+	f.WriteByte('\n')
+	b.words.WriteString(text)
+	b.words.WriteByte('\n')
+}
+
+func (b *builder) text(c class, t catalog.Text) {
+	for tag, s := range t {
+		b.add(c, tag, s)
+	}
+}
+
+// untagged adds a text of unknown language: Han characters are taken for
+// Chinese.
+func (b *builder) untagged(c class, s string) { b.add(c, guessTag(s), s) }
+
+func guessTag(s string) string {
+	for _, t := range tokenize(s) {
+		switch t.script {
+		case unbroken:
+			return "zh"
+		case cyrillic:
+			return "ru"
+		case arabic:
+			return "ar"
+		}
+	}
+	return "en"
+}
+
+func (b *builder) tag(format string, args ...any) { b.tags[fmt.Sprintf(format, args...)] = true }
+
+func (b *builder) facet(name, value string) {
+	if value != "" {
+		b.tags[tagFacet+name+"="+value] = true
+	}
+}
+
+func (b *builder) number(name string, n int) { b.tags[tagNumber+name+"="+strconv.Itoa(n)] = true }
+
+// about says which treatment and hospital the entry is about.
+func (b *builder) about(treatment, hospital string) {
+	if treatment != "" {
+		b.tag("%s%s", tagTreatment, treatment)
+	}
+	if hospital != "" {
+		b.tag("%s%s", tagHospital, hospital)
+	}
+}
+
+// names adds what the entry is suggested by.
+func (b *builder) names(t catalog.Text, others ...string) {
+	for tag, s := range t {
+		b.tag("%s%s", tagLanguage, languageOf(tag).code)
+		others = append(others, s)
+	}
+	for _, s := range others {
+		for _, start := range nameStarts(s) {
+			b.starts[start] = true
+		}
+	}
+}
+
+// maxStart bounds a name start in bytes: more letters than anybody types
+// before choosing.
+const maxStart = 48
+
+// nameStarts returns a folded name from each of its words on, and in pinyin
+// where it is Chinese.
+func nameStarts(name string) []string {
+	var out []string
+	folded := fold(name)
+	for i, r := range folded {
+		if i == 0 || folded[i-1] == ' ' || scriptOf(r) == unbroken {
+			out = append(out, clipStart(folded[i:]))
+		}
+	}
+	if p := pinyin(folded); p != "" {
+		out = append(out, clipStart(p), clipStart(strings.ReplaceAll(p, " ", "")))
+	}
+	return out
+}
+
+func clipStart(s string) string {
+	if len(s) <= maxStart {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxStart], "")
+}
+
+// document makes the bleve document. Text is analysed and not stored; the tags
+// have doc values, of which a snapshot makes its columns.
+func (b *builder) document(key string) *document.Document {
+	d := document.NewDocument(key)
+	names := make([]string, 0, len(b.fields))
+	for name := range b.fields {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		_, code, _ := strings.Cut(name, "_")
+		d.AddField(document.NewTextFieldCustom(name, nil, []byte(b.fields[name].String()), index.IndexField, fieldAnalyzer{languageByCode[code]}))
+	}
+	addAll := func(field string, options index.FieldIndexingOptions, values map[string]bool) {
+		for i, v := range sortedKeys(values) {
+			d.AddField(document.NewTextFieldCustom(field, []uint64{uint64(i)}, []byte(v), options, wholeAnalyzer{}))
+		}
+	}
+	addAll(tagField, index.IndexField|index.DocValues|index.SkipFreqNorm, b.tags)
+	addAll(nameStart, index.IndexField|index.SkipFreqNorm, b.starts)
+	d.AddField(document.NewTextFieldCustom(wordField, nil, []byte(b.words.String()), index.IndexField|index.SkipFreqNorm, surfaceAnalyzer{}))
+	return d
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// source makes documents of catalogue entries.
+type source struct {
+	cat   *catalog.Catalog
+	vocab *vocabulary
+	now   func() time.Time
+}
+
+// build returns the document of an entry, nil where nothing of it is
+// published.
+func (s source) build(ctx context.Context, kind catalog.Kind, id string) (*document.Document, error) {
+	b := newBuilder()
+	b.tag("%s%s", tagKind, kind)
+	b.tag("%s%s", tagID, id)
+	var err error
+	switch kind {
+	case catalog.KindTreatment:
+		err = s.treatment(ctx, b, id)
+	case catalog.KindHospital:
+		err = s.hospital(ctx, b, id)
+	case catalog.KindOffering:
+		err = s.offering(ctx, b, id)
+	case catalog.KindPackage:
+		err = s.pkg(ctx, b, id)
+	}
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.document(docKey(kind, id)), nil
+}
+
+func (s source) treatment(ctx context.Context, b *builder, id string) error {
+	t, err := s.cat.Treatments.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	b.text(className, t.Name)
+	s.treatmentTerms(b, classTerm, t)
+	s.treatmentText(b, t)
+	b.names(t.Name, layNames(t)...)
+	b.about(id, "")
+	b.tag("%s%s", tagSelf, refTreatment(id))
+	treatmentFacets(b, t)
+	b.facet("stay", stayBucket(t.Timeline))
+	stayNumber(b, t.Timeline)
+	offerings, err := s.cat.OfferingsOfTreatment(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, o := range offerings {
+		b.tag("%s%s", tagRelated, refHospital(o.HospitalID))
+		b.facet("hospital", o.HospitalID)
+	}
+	quality := 0
+	for _, has := range []bool{len(t.Summary) > 0, len(t.Steps) > 0, len(offerings) > 0, t.Flagship} {
+		if has {
+			quality++
+		}
+	}
+	b.number("quality", quality)
+	return nil
+}
+
+// layNames are the words under which a treatment is suggested beside its name.
+func layNames(t catalog.Treatment) []string {
+	out := slices.Clone(t.Abbreviations)
+	for _, l := range t.LayTerms {
+		out = append(out, l.Text)
+	}
+	return out
+}
+
+func (s source) treatmentTerms(b *builder, c class, t catalog.Treatment) {
+	for _, term := range t.LayTerms {
+		b.add(c, term.Lang, term.Text)
+	}
+	for _, a := range t.Abbreviations {
+		b.untagged(c, a)
+	}
+	for _, ind := range t.Indications {
+		b.text(c, ind.Name)
+		for code := range icdCodes(ind.ICD10) {
+			b.add(c, restCode, code)
+		}
+	}
+	for _, term := range s.vocab.termsOf(refTreatment(t.ID)) {
+		b.add(c, term.Lang, term.Text)
+	}
+	b.add(classRelated, "en", strings.ReplaceAll(t.Specialty, "-", " "))
+	b.add(classRelated, "en", strings.ReplaceAll(string(t.ServiceType), "-", " "))
+}
+
+func (s source) treatmentText(b *builder, t catalog.Treatment) {
+	b.text(classText, t.Summary)
+	for _, step := range t.Steps {
+		b.text(classText, step)
+	}
+	s.claims(b, classText, t.Claims)
+}
+
+// told are the kinds of claims whose text says what an entry does. Cautions
+// name conditions that it is not for; prices, stays and addresses name none.
+var told = map[catalog.ClaimKind]bool{
+	catalog.ClaimFact: true, catalog.ClaimSpecialty: true, catalog.ClaimService: true, catalog.ClaimEvidence: true,
+	catalog.ClaimProduct: true, catalog.ClaimDesignation: true, catalog.ClaimAccreditation: true, catalog.ClaimPerson: true,
+}
+
+// claims adds the texts of claims. Outcome figures are left out: they never
+// bear on the order of results.
+func (s source) claims(b *builder, c class, claims []catalog.Claim) {
+	for _, cl := range catalog.ShownClaims(claims, s.now()) {
+		if told[cl.Kind] && !cl.Outcome {
+			b.text(c, cl.Text)
+		}
+	}
+}
+
+func treatmentFacets(b *builder, t catalog.Treatment) {
+	b.facet("specialty", t.Specialty)
+	b.facet("treatment", t.ID)
+	b.facet("service_type", string(t.ServiceType))
+	for _, also := range t.AlsoServiceTypes {
+		b.facet("service_type", string(also))
+	}
+	b.facet("booking_class", string(t.BookingClass))
+}
+
+func (s source) hospital(ctx context.Context, b *builder, id string) error {
+	h, err := s.cat.Hospitals.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	b.text(className, h.Name)
+	s.hospitalTerms(b, classTerm, h)
+	b.text(classText, h.Summary)
+	s.claims(b, classText, h.Claims)
+	b.names(h.Name, h.Aliases...)
+	b.about("", id)
+	b.tag("%s%s", tagSelf, refHospital(id))
+	if err := s.hospitalFacets(ctx, b, h); err != nil {
+		return err
+	}
+	offerings, err := s.cat.OfferingsOfHospital(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, o := range offerings {
+		t, err := s.cat.Treatments.Get(ctx, o.TreatmentID)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b.tag("%s%s", tagRelated, refTreatment(t.ID))
+		b.text(classRelated, t.Name)
+		for _, term := range t.LayTerms {
+			b.add(classRelated, term.Lang, term.Text)
+		}
+		treatmentFacets(b, t)
+	}
+	b.number("quality", min(len(offerings), 4))
+	return nil
+}
+
+func (s source) hospitalTerms(b *builder, c class, h catalog.Hospital) {
+	for _, a := range h.Aliases {
+		b.untagged(c, a)
+	}
+	b.add(c, "en", h.District)
+	for _, term := range s.vocab.termsOf(refHospital(h.ID)) {
+		b.add(c, term.Lang, term.Text)
+	}
+}
+
+// recordsReview names the services and treatments by which a hospital looks at
+// records from afar.
+const (
+	recordsReviewService   = "remote-consultation"
+	recordsReviewTreatment = "telemedicine-second-opinion"
+)
+
+func (s source) hospitalFacets(ctx context.Context, b *builder, h catalog.Hospital) error {
+	b.facet("hospital", h.ID)
+	b.facet("ownership", string(h.Ownership))
+	b.facet("district", h.District)
+	if h.PilotUnit != nil && *h.PilotUnit {
+		b.facet("pilot", "yes")
+	}
+	for _, c := range catalog.ShownClaims(h.Claims, s.now()) {
+		switch {
+		case c.Key == "" || c.Historical:
+		case c.Kind == catalog.ClaimLanguage:
+			b.facet("language", c.Key)
+		case c.Kind == catalog.ClaimInsurer:
+			b.facet("insurer", c.Key)
+			insurer, err := s.cat.Insurers.Get(ctx, c.Key)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+			b.add(classRelated, "en", insurer.Name)
+		case c.Kind == catalog.ClaimService && c.Key == recordsReviewService:
+			b.facet("records_review", "yes")
+		}
+	}
+	ids, err := s.cat.OfferingsOfHospital(ctx, h.ID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(ids, func(o catalog.Offering) bool { return o.TreatmentID == recordsReviewTreatment }) {
+		b.facet("records_review", "yes")
+	}
+	return nil
+}
+
+func (s source) offering(ctx context.Context, b *builder, id string) error {
+	o, err := s.cat.Offerings.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	t, err := s.cat.Treatments.Get(ctx, o.TreatmentID)
+	if err != nil {
+		return err
+	}
+	h, err := s.cat.Hospitals.Get(ctx, o.HospitalID)
+	if err != nil {
+		return err
+	}
+	b.about(t.ID, h.ID)
+	if len(o.Name) > 0 {
+		b.text(className, o.Name)
+		b.text(classRelated, t.Name)
+	} else {
+		b.text(className, t.Name)
+		s.treatmentTerms(b, classTerm, t)
+		b.tag("%s%s", tagSelf, refTreatment(t.ID))
+	}
+	b.tag("%s%s", tagRelated, refTreatment(t.ID))
+	b.tag("%s%s", tagSelf, refHospital(h.ID))
+	if len(o.Summary) > 0 {
+		b.text(classText, o.Summary)
+	} else {
+		b.text(classText, t.Summary)
+	}
+	b.text(classText, o.Team)
+	s.claims(b, classText, o.Claims)
+	b.text(classRelated, h.Name)
+	s.hospitalTerms(b, classRelated, h)
+	for tag := range t.Name {
+		b.tag("%s%s", tagLanguage, languageOf(tag).code)
+	}
+	treatmentFacets(b, t)
+	if err := s.hospitalFacets(ctx, b, h); err != nil {
+		return err
+	}
+	line := t.Timeline
+	if o.Timeline != nil {
+		line = *o.Timeline
+	}
+	b.facet("stay", stayBucket(line))
+	stayNumber(b, line)
+	packages, err := s.cat.PackagesOfOffering(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, p := range packages {
+		b.facet("package", "yes")
+		b.facet("agency", p.AgencyID)
+		if err := s.departures(ctx, b, p.ID); err != nil {
+			return err
+		}
+	}
+	quality := 0
+	for _, has := range []bool{len(o.Summary) > 0, len(o.Team) > 0, len(o.Claims) > 0, o.Price != nil || len(packages) > 0} {
+		if has {
+			quality++
+		}
+	}
+	b.number("quality", quality)
+	return nil
+}
+
+func (s source) pkg(ctx context.Context, b *builder, id string) error {
+	p, err := s.cat.Packages.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	b.text(className, p.Name)
+	b.text(classText, p.Summary)
+	for _, t := range p.Inclusions {
+		b.text(classText, t)
+	}
+	b.names(p.Name)
+	for i, offeringID := range p.OfferingIDs {
+		if err := s.packageOffering(ctx, b, offeringID, i == 0); err != nil {
+			return err
+		}
+	}
+	if err := s.packagePlaces(ctx, b, p); err != nil {
+		return err
+	}
+	agency, err := s.cat.Organisations.Get(ctx, p.AgencyID)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	b.text(classRelated, agency.Name)
+	b.facet("agency", p.AgencyID)
+	b.facet("package", "yes")
+	days := p.Itinerary.Length()
+	b.facet("days", daysBucket(days))
+	b.number("stay", days)
+	b.number("quality", min(len(p.Summary), 4))
+	return s.departures(ctx, b, id)
+}
+
+func (s source) packageOffering(ctx context.Context, b *builder, id string, main bool) error {
+	o, err := s.cat.Offerings.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	t, err := s.cat.Treatments.Get(ctx, o.TreatmentID)
+	if err != nil {
+		return err
+	}
+	h, err := s.cat.Hospitals.Get(ctx, o.HospitalID)
+	if err != nil {
+		return err
+	}
+	sign := tagRelated
+	if main {
+		sign = tagSelf
+		b.about(t.ID, h.ID)
+	}
+	b.tag("%s%s", sign, refTreatment(t.ID))
+	b.tag("%s%s", sign, refHospital(h.ID))
+	b.text(classTerm, t.Name)
+	s.treatmentTerms(b, classTerm, t)
+	b.text(classRelated, t.Summary)
+	b.text(classRelated, h.Name)
+	s.hospitalTerms(b, classRelated, h)
+	treatmentFacets(b, t)
+	return s.hospitalFacets(ctx, b, h)
+}
+
+func (s source) packagePlaces(ctx context.Context, b *builder, p catalog.Package) error {
+	seen := map[string]bool{}
+	for _, d := range p.Itinerary.Days {
+		for _, it := range d.Items {
+			b.text(classRelated, it.Text)
+			if it.PlaceID == "" || seen[it.PlaceID] {
+				continue
+			}
+			seen[it.PlaceID] = true
+			place, err := s.cat.Places.Get(ctx, it.PlaceID)
+			if fault.Is(err, fault.NotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			b.text(classRelated, place.Name)
+		}
+	}
+	return nil
+}
+
+// departures adds the months in which a package starts and how soon it does.
+func (s source) departures(ctx context.Context, b *builder, packageID string) error {
+	deps, err := s.cat.DeparturesOfPackage(ctx, packageID)
+	if err != nil {
+		return err
+	}
+	first := time.Time{}
+	for _, d := range deps {
+		for _, start := range d.Starts(s.now()) {
+			b.facet("month", start.Date.Format("2006-01"))
+			if first.IsZero() || start.Date.Before(first) {
+				first = start.Date
+			}
+		}
+	}
+	if !first.IsZero() {
+		b.tag("%sdeparture=%s", tagNumber, first.Format("20060102"))
+	}
+	return nil
+}
+
+// stayBucket names how long a patient reckons with staying in the city.
+func stayBucket(t catalog.Timeline) string {
+	if len(t.Phases) == 0 && t.FlyAfterDays == nil {
+		return ""
+	}
+	return daysBucket(t.StayDays().Max)
+}
+
+func stayNumber(b *builder, t catalog.Timeline) {
+	if len(t.Phases) > 0 {
+		b.number("stay", t.StayDays().Max)
+	}
+}
+
+// daysBucket names a length of days; the names sort by length.
+func daysBucket(days int) string {
+	switch {
+	case days <= 3:
+		return "01-03"
+	case days <= 7:
+		return "04-07"
+	case days <= 14:
+		return "08-14"
+	case days <= 28:
+		return "15-28"
+	}
+	return "29-"
+}
+
+// icdCodes returns an ICD-10 code with its parents: C83.3, C83. A range such
+// as Q00-Q99 gives its ends.
+func icdCodes(code string) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range strings.FieldsFunc(code, func(r rune) bool { return r == '-' || r == ',' || r == ' ' || r == ';' || r == '–' }) {
+		out[c] = true
+		if parent, _, ok := strings.Cut(c, "."); ok {
+			out[parent] = true
+		}
+	}
+	return out
+}

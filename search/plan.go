@@ -1,0 +1,194 @@
+package search
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxTokens is the number of tokens of a query that are looked at.
+const maxTokens = 64
+
+// span is a node of a plan: a run of the query's tokens, what it is known as,
+// and the spans inside it. A document scores for a span what is more: the
+// phrase as a whole, or its parts.
+type span struct {
+	from, to int
+	// entry is what the phrase book knows of the whole run; nil if nothing.
+	entry *entry
+	// parts inside; none for a run of words that is looked for as it stands.
+	parts []*span
+	// factor lowers the weight of words that say little.
+	factor float32
+}
+
+// plan is what a query means.
+type plan struct {
+	query  string
+	tokens []token
+	spans  []*span
+	// stop marks tokens that are left out.
+	stop []bool
+	// lang is the language that the words of Latin script are taken for.
+	lang *language
+}
+
+// noiseFactor is the weight of a word that says little beside one that says
+// something.
+const noiseFactor = 0.12
+
+// newPlan reads a query: stop words of its language fall away, the longest
+// known phrases are taken first, and inside them again.
+func newPlan(book *phrasebook, query, lang string) *plan {
+	p := &plan{query: query, tokens: tokenize(query)}
+	if len(p.tokens) > maxTokens {
+		p.tokens = p.tokens[:maxTokens]
+	}
+	p.lang = detect(p.tokens, languageOf(lang))
+	p.stop = make([]bool, len(p.tokens))
+	left := 0
+	for i, t := range p.tokens {
+		p.stop[i] = p.isStop(t)
+		if !p.stop[i] {
+			left++
+		}
+	}
+	if left == 0 {
+		clear(p.stop)
+	}
+	p.spans = p.divide(book, 0, len(p.tokens), book.longest)
+	return p
+}
+
+func (p *plan) isStop(t token) bool {
+	switch t.script {
+	case latin:
+		return p.lang.stop[t.text] || utf8.RuneCountInString(t.text) == 1 && !isDigit(t.text[0])
+	case unbroken:
+		return false
+	}
+	for _, l := range candidates[t.script] {
+		if l.stop[t.text] {
+			return true
+		}
+	}
+	return false
+}
+
+// detect guesses the language of the words in Latin script by their stop
+// words; the reader's language and then English win ties.
+func detect(tokens []token, reader *language) *language {
+	best, most := languageByCode["en"], 0
+	if reader.script == latin && reader.stop != nil {
+		best = reader
+	}
+	for _, l := range languages {
+		if l.script != latin || l.stop == nil {
+			continue
+		}
+		n := 0
+		for _, t := range tokens {
+			if t.script == latin && l.stop[t.text] {
+				n++
+			}
+		}
+		if n > most || n == most && n > 0 && l == reader {
+			best, most = l, n
+		}
+	}
+	return best
+}
+
+// divide finds the longest known phrase of at most limit tokens in a run, and
+// divides what is left of it, inside it and right of it.
+func (p *plan) divide(book *phrasebook, from, to, limit int) []*span {
+	for n := min(limit, to-from); n >= 1; n-- {
+		for i := from; i+n <= to; i++ {
+			if p.stop[i] || p.stop[i+n-1] {
+				continue
+			}
+			e := p.lookUp(book, i, i+n)
+			if e == nil {
+				continue
+			}
+			s := &span{from: i, to: i + n, entry: e, factor: 1}
+			if e.noise {
+				s.factor = noiseFactor
+			}
+			s.parts = p.divide(book, i, i+n, n-1)
+			out := p.divide(book, from, i, n)
+			out = append(out, s)
+			return append(out, p.divide(book, i+n, to, n)...)
+		}
+	}
+	return p.words(from, to)
+}
+
+// words makes a span of every word in a run, and one of every run of unbroken
+// script.
+func (p *plan) words(from, to int) []*span {
+	var out []*span
+	for i := from; i < to; {
+		j := i + 1
+		if p.tokens[i].script == unbroken {
+			for j < to && p.tokens[j].script == unbroken && p.tokens[j].start == p.tokens[j-1].end {
+				j++
+			}
+		}
+		if !p.stop[i] {
+			out = append(out, &span{from: i, to: j, factor: 1})
+		}
+		i = j
+	}
+	return out
+}
+
+// lookUp asks the phrase book for a run in every language that it may be in.
+func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
+	var found *entry
+	shared := false
+	try := func(l *language, tokens []token) {
+		key, n := phraseKey(l, tokens)
+		if n == 0 {
+			return
+		}
+		e := book.entries[key]
+		if e == nil || e == found || e.upper && !p.capitals(from, to) {
+			return
+		}
+		switch {
+		case found == nil:
+			found = e
+		default:
+			// Two languages know the phrase as two things: it may be either.
+			if !shared {
+				merged := *found
+				merged.refs = append([]ref(nil), found.refs...)
+				found, shared = &merged, true
+			}
+			found.merge(e.refs, e.label)
+			found.noise = found.noise && e.noise
+			found.name = found.name || e.name
+		}
+	}
+	tokens := p.tokens[from:to]
+	for _, l := range languages {
+		for _, t := range tokens {
+			if l.script == t.script || l.code == restCode {
+				try(l, tokens)
+				break
+			}
+		}
+	}
+	return found
+}
+
+// capitals reports whether a run was typed in capitals.
+func (p *plan) capitals(from, to int) bool {
+	return strings.IndexFunc(p.text(from, to), unicode.IsLower) < 0
+}
+
+// text returns a run as it was typed.
+func (p *plan) text(from, to int) string {
+	return p.query[p.tokens[from].start:p.tokens[to-1].end]
+}

@@ -1,0 +1,222 @@
+package search
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
+)
+
+// Limits of a request.
+const (
+	// MaxQuery is the greatest length of a query in characters.
+	MaxQuery = 500
+	// maxQueryBytes is where a query is not even looked at.
+	maxQueryBytes = 8 << 10
+	// MaxPerPage is the greatest number of hits on a page.
+	MaxPerPage = 100
+	// DefaultPerPage is the number of hits where none is asked for.
+	DefaultPerPage = 20
+	// MaxDepth is how far down the hits can be paged.
+	MaxDepth = 10_000
+	// maxFilterValues bounds the values of one facet, and maxFilterValue the
+	// length of one in bytes.
+	maxFilterValues = 50
+	maxFilterValue  = 200
+)
+
+// Request is a search.
+type Request struct {
+	// Query as typed; empty browses everything.
+	Query string
+	// Kind to find; empty is offerings.
+	Kind catalog.Kind
+	// Lang is the reader's language, BCP 47; empty is English.
+	Lang string
+	// Page from 1 and PerPage up to MaxPerPage; 0 takes the default.
+	Page, PerPage int
+	// Filters by facet: values of one facet widen, facets narrow.
+	Filters map[string][]string
+	// Sort is one of Sorts; empty is relevance.
+	Sort string
+}
+
+// Orders of results.
+const (
+	SortRelevance = "relevance"
+	// SortStay puts the shortest stay first.
+	SortStay = "stay"
+	// SortDeparture puts the soonest departure first.
+	SortDeparture = "departure"
+)
+
+// Sorts lists the orders of results.
+var Sorts = []string{SortRelevance, SortStay, SortDeparture}
+
+// Result is one page of hits with what is around it.
+type Result struct {
+	// Total of hits on all pages.
+	Total int
+	Took  time.Duration
+	Hits  []Hit
+	// Facets of the kind, each with counts that its own choice does not
+	// narrow.
+	Facets []Facet
+	// DidYouMean is the query with its typing errors corrected, empty where
+	// there are none.
+	DidYouMean string
+	// Searched is the corrected query where the results are for that one.
+	Searched string
+	// Counts of hits per kind under the same query and those filters that the
+	// kind has.
+	Counts map[catalog.Kind]int
+	// Page and PerPage as used.
+	Page, PerPage int
+	// Matched are other words for which the query was also taken.
+	Matched []string
+	// Relaxations are ways on where nothing was found.
+	Relaxations []Relaxation
+}
+
+// Hit is one result.
+type Hit struct {
+	ID    string
+	Kind  catalog.Kind
+	Score float64
+	// Why says which typed words led here.
+	Why []Why
+	// TreatmentID and HospitalID that the hit is about, where there is one.
+	TreatmentID, HospitalID string
+	// Title in the language of the request, falling back.
+	Title string
+}
+
+// Why says that a typed word led to a hit, and as what.
+type Why struct {
+	Typed string
+	// Means is what the word was taken for; the word itself where it stands in
+	// the hit.
+	Means string
+}
+
+// Facet is one way to narrow the results.
+type Facet struct {
+	Name   string
+	Values []FacetValue
+}
+
+// FacetValue is one choice of a facet.
+type FacetValue struct {
+	Value    string
+	Count    int
+	Selected bool
+}
+
+// Relaxation is a way on from an empty result.
+type Relaxation struct {
+	// DropFilter is the facet to leave out, or DropWord the word.
+	DropFilter, DropWord string
+	// Query without the word.
+	Query string
+	// Count of hits then.
+	Count int
+}
+
+// facetNames are the facets in the order in which they are shown.
+var facetNames = []string{
+	"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer",
+	"booking_class", "stay", "records_review", "package", "agency", "month", "days",
+}
+
+// facetsOf lists the facets of each kind.
+var facetsOf = map[catalog.Kind][]string{
+	catalog.KindTreatment: {"specialty", "service_type", "hospital", "booking_class", "stay"},
+	catalog.KindHospital:  {"specialty", "treatment", "service_type", "ownership", "pilot", "district", "language", "insurer", "records_review"},
+	catalog.KindOffering:  {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "stay", "records_review", "package", "agency", "month"},
+	catalog.KindPackage:   {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "agency", "month", "days"},
+}
+
+// FacetNames returns the facets of a kind in the order in which they are
+// shown.
+func FacetNames(kind catalog.Kind) []string { return slices.Clone(facetsOf[kind]) }
+
+// normal checks a request and fills its defaults in. Control characters of the
+// query become blanks.
+func (r Request) normal() (Request, error) {
+	if len(r.Query) > maxQueryBytes {
+		return r, &fault.Error{Kind: fault.TooLarge, Message: "the query is too long: use at most 500 characters",
+			Fields: []fault.Field{{Name: "q", Code: "too_long", Message: "at most 500 characters"}}}
+	}
+	var f fault.Fields
+	r.Query = cleanQuery(r.Query)
+	if utf8.RuneCountInString(r.Query) > MaxQuery {
+		f.Add("q", "too_long", "at most %d characters", MaxQuery)
+	}
+	if r.Kind == "" {
+		r.Kind = catalog.KindOffering
+	}
+	if !slices.Contains(searchable, r.Kind) {
+		f.Add("kind", "enum", "use offering, package, hospital or treatment")
+	}
+	if r.Lang == "" {
+		r.Lang = "en"
+	}
+	if r.Sort == "" {
+		r.Sort = SortRelevance
+	}
+	if !slices.Contains(Sorts, r.Sort) {
+		f.Add("sort", "enum", "use %s", strings.Join(Sorts, ", "))
+	}
+	if r.Page == 0 {
+		r.Page = 1
+	}
+	if r.PerPage == 0 {
+		r.PerPage = DefaultPerPage
+	}
+	if r.PerPage < 1 || r.PerPage > MaxPerPage {
+		f.Add("per_page", "range", "between 1 and %d", MaxPerPage)
+	}
+	if r.Page < 1 || r.Page > MaxDepth || r.Page*r.PerPage > MaxDepth {
+		f.Add("page", "range", "from 1, and not beyond hit %d", MaxDepth)
+	}
+	for _, name := range sortedKeys(r.Filters) {
+		if !slices.Contains(facetNames, name) {
+			f.Add(clipName(name), "facet", "there is no such facet; use one of %s", strings.Join(facetNames, ", "))
+			continue
+		}
+		if len(r.Filters[name]) > maxFilterValues {
+			f.Add(name, "too_many", "at most %d values", maxFilterValues)
+		}
+		for _, v := range r.Filters[name] {
+			if len(v) > maxFilterValue || !utf8.ValidString(v) {
+				f.Add(name, "value", "a value of this facet is not valid")
+				break
+			}
+		}
+	}
+	return r, f.Err("the search cannot be done as asked")
+}
+
+func clipName(s string) string {
+	s = strings.ToValidUTF8(s, "")
+	if utf8.RuneCountInString(s) > 40 {
+		return string([]rune(s)[:40]) + "…"
+	}
+	return s
+}
+
+// cleanQuery makes control characters and marks of direction blanks and takes
+// runs of blanks together.
+func cleanQuery(q string) string {
+	q = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != 0x200c && r != 0x200d || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, q)
+	return strings.Join(strings.Fields(q), " ")
+}

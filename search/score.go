@@ -1,0 +1,299 @@
+package search
+
+import (
+	"math"
+	"sort"
+)
+
+// Parameters of BM25F. The weights say how much more a word in a name tells
+// than one in running text; b how far long fields are held against a
+// document.
+var (
+	classWeight = [classCount]float32{className: 4, classTerm: 2.5, classText: 1, classRelated: 0.5}
+	classLength = [classCount]float32{className: 0.5, classTerm: 0.5, classText: 0.75, classRelated: 0.6}
+)
+
+const saturation = 1.2 // k1
+
+// relatedFactor is the share of a phrase's weight for a document that only has
+// to do with what the phrase points at.
+const relatedFactor = 0.5
+
+// pairWeight is the weight of a pair of neighbours in unbroken script, of which
+// a word of two or more characters has several.
+const pairWeight = 0.6
+
+// scores is a sparse column of scores.
+type scores struct {
+	val     []float32
+	touched []uint32
+}
+
+func (s *scores) add(d uint32, v float32) {
+	if s.val[d] == 0 && v != 0 {
+		s.touched = append(s.touched, d)
+	}
+	s.val[d] += v
+}
+
+func (s *scores) raise(d uint32, v float32) {
+	if v <= s.val[d] {
+		return
+	}
+	if s.val[d] == 0 {
+		s.touched = append(s.touched, d)
+	}
+	s.val[d] = v
+}
+
+func (s *scores) reset() {
+	for _, d := range s.touched {
+		s.val[d] = 0
+	}
+	s.touched = s.touched[:0]
+}
+
+func (snap *snapshot) borrow() *scores {
+	if s, ok := snap.scratch.Get().(*scores); ok {
+		return s
+	}
+	return &scores{val: make([]float32, snap.size)}
+}
+
+func (snap *snapshot) giveBack(s *scores) {
+	s.reset()
+	snap.scratch.Put(s)
+}
+
+// scorer scores the documents of a snapshot for a plan.
+type scorer struct {
+	snap *snapshot
+	plan *plan
+	err  error
+}
+
+// possible is how much a span could give at most, per kind.
+type possible [kindCount]float32
+
+func (p *possible) add(q possible) {
+	for i := range p {
+		p[i] += q[i]
+	}
+}
+
+func (p possible) scaled(f float32) possible {
+	for i := range p {
+		p[i] *= f
+	}
+	return p
+}
+
+// idf is the weight of what df of n documents have.
+func idf(df float32, n int) float32 {
+	return float32(math.Log(1 + (float64(n)-float64(df)+0.5)/(float64(df)+0.5)))
+}
+
+// run scores all spans into out and returns what a perfect document would have.
+func (sc *scorer) run(spans []*span, out *scores) possible {
+	var total possible
+	for _, s := range spans {
+		part := sc.snap.borrow()
+		total.add(sc.span(s, part))
+		for _, d := range part.touched {
+			out.add(d, part.val[d])
+		}
+		sc.snap.giveBack(part)
+	}
+	return total
+}
+
+// span scores one span: its words as they stand or its parts, and where the
+// phrase book knows it, what it points at.
+func (sc *scorer) span(s *span, out *scores) possible {
+	var p possible
+	if len(s.parts) > 0 {
+		p = sc.run(s.parts, out)
+	} else {
+		p = sc.words(s, out)
+	}
+	if s.entry != nil && len(s.entry.refs) > 0 {
+		if q, any := sc.refs(s, out); any {
+			p = q
+		}
+	}
+	if s.factor != 1 {
+		for _, d := range out.touched {
+			out.val[d] *= s.factor
+		}
+		p = p.scaled(s.factor)
+	}
+	return p
+}
+
+// refs raises the documents that a phrase points at. The weight of the phrase
+// is that of how few they are.
+func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
+	hit := sc.snap.borrow()
+	defer sc.snap.giveBack(hit)
+	for _, r := range s.entry.refs {
+		for _, sign := range [...]struct {
+			sign   string
+			factor float32
+		}{{tagSelf, 1}, {tagRelated, relatedFactor}, {"", 1}} {
+			if (sign.sign == "") != isFacetRef(r.tag) {
+				continue
+			}
+			list := sc.posting(tagField, sign.sign+r.tag)
+			for _, d := range list.docs {
+				hit.raise(d, r.weight*sign.factor)
+			}
+		}
+	}
+	var df [kindCount]float32
+	var most possible
+	for _, d := range hit.touched {
+		if k := sc.snap.kind[d]; k != noKind {
+			df[k] += hit.val[d]
+			most[k] = max(most[k], hit.val[d])
+		}
+	}
+	var weight possible
+	for k := range weight {
+		weight[k] = idf(df[k], sc.snap.count[k])
+	}
+	whole := s.entry.name && s.from == 0 && s.to == len(sc.plan.tokens)
+	for _, d := range hit.touched {
+		k := sc.snap.kind[d]
+		if k == noKind {
+			continue
+		}
+		v := hit.val[d] * weight[k]
+		if whole && hit.val[d] >= weightName {
+			// The whole query is the very name.
+			v *= 2
+		}
+		out.raise(d, v)
+	}
+	return weight, len(hit.touched) > 0
+}
+
+func isFacetRef(tag string) bool { return len(tag) > 2 && tag[:2] == tagFacet }
+
+// words scores a run of words, or of pairs in unbroken script.
+func (sc *scorer) words(s *span, out *scores) possible {
+	tokens := sc.plan.tokens[s.from:s.to]
+	if tokens[0].script != unbroken {
+		return sc.word(tokens[0], 1, out)
+	}
+	if len(tokens) == 1 {
+		return sc.word(tokens[0], 1, out)
+	}
+	var total possible
+	for i := range tokens[:len(tokens)-1] {
+		pair := token{text: tokens[i].text + tokens[i+1].text, script: unbroken}
+		part := sc.snap.borrow()
+		total.add(sc.word(pair, pairWeight, part))
+		for _, d := range part.touched {
+			out.add(d, part.val[d])
+		}
+		sc.snap.giveBack(part)
+	}
+	return total
+}
+
+// word scores one word by BM25F in every language that it may be in; a document
+// takes the language in which it does best, since its texts say the same in
+// each.
+func (sc *scorer) word(t token, factor float32, out *scores) possible {
+	best := sc.snap.borrow()
+	defer sc.snap.giveBack(best)
+	inLang := sc.snap.borrow()
+	defer sc.snap.giveBack(inLang)
+	for _, l := range candidates[t.script] {
+		term := l.term(t)
+		if term == "" {
+			continue
+		}
+		for c := range classCount {
+			name := fieldName(c, l)
+			avg := sc.snap.average[name]
+			if avg == nil {
+				continue
+			}
+			list := sc.posting(name, term)
+			for i, d := range list.docs {
+				k := sc.snap.kind[d]
+				if k == noKind {
+					continue
+				}
+				b := classLength[c]
+				norm := 1 - b + b*float32(list.length[i])/avg[k]
+				inLang.add(d, classWeight[c]*float32(list.freq[i])/norm)
+			}
+		}
+		for _, d := range inLang.touched {
+			best.raise(d, inLang.val[d])
+		}
+		inLang.reset()
+	}
+	var df [kindCount]float32
+	for _, d := range best.touched {
+		df[sc.snap.kind[d]]++
+	}
+	var weight possible
+	for k := range weight {
+		weight[k] = factor * idf(df[k], sc.snap.count[k])
+	}
+	for _, d := range best.touched {
+		tf := best.val[d]
+		out.add(d, weight[sc.snap.kind[d]]*tf/(tf+saturation))
+	}
+	return weight
+}
+
+func (sc *scorer) posting(field, term string) *posting {
+	p, err := sc.snap.posting(field, term)
+	if err != nil {
+		sc.err = err
+		return &posting{}
+	}
+	return p
+}
+
+// ranked is a document with its score.
+type ranked struct {
+	doc   uint32
+	score float32
+}
+
+// order sorts by score, then by the reader's language, the listing's
+// completeness and the id.
+func (snap *snapshot) order(hits []ranked, sortBy, lang string) {
+	code := languageOf(lang).code
+	key := func(d uint32) int32 {
+		switch sortBy {
+		case SortStay:
+			return snap.stay[d]
+		case SortDeparture:
+			return snap.departure[d]
+		}
+		return 0
+	}
+	sort.Slice(hits, func(i, j int) bool {
+		a, b := hits[i], hits[j]
+		if x, y := key(a.doc), key(b.doc); x != y {
+			// What has none comes last.
+			return y == 0 || x != 0 && x < y
+		}
+		if a.score != b.score {
+			return a.score > b.score
+		}
+		if x, y := snap.hasLanguage(a.doc, code), snap.hasLanguage(b.doc, code); x != y {
+			return x
+		}
+		if x, y := snap.quality[a.doc], snap.quality[b.doc]; x != y {
+			return x > y
+		}
+		return snap.id[a.doc] < snap.id[b.doc]
+	})
+}

@@ -1,0 +1,320 @@
+package search
+
+import (
+	"context"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
+)
+
+const (
+	// confident is the share of what a query says that a hit must answer to be
+	// shown at all.
+	confident = 0.3
+	// nearBest is the share of the best score that a hit must have.
+	nearBest = 0.12
+)
+
+// Search answers a request. Errors: Invalid with the fields that are wrong,
+// TooLarge for a query beyond all measure, Unavailable while there is no index.
+func (e *Engine) Search(ctx context.Context, req Request) (Result, error) {
+	begin := time.Now()
+	req, err := req.normal()
+	if err != nil {
+		return Result{}, err
+	}
+	snap, err := e.acquire()
+	if err != nil {
+		return Result{}, err
+	}
+	defer snap.release()
+	q := &query{snap: snap, req: req, filters: snap.filters(req.Filters)}
+	if err := q.match(); err != nil {
+		return Result{}, err
+	}
+	res := q.result()
+	if res.Total == 0 {
+		if res.Relaxations, err = q.relaxations(); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := e.fillHits(ctx, q, &res); err != nil {
+		return Result{}, err
+	}
+	res.Took = time.Since(begin)
+	return res, nil
+}
+
+// query is one search under way.
+type query struct {
+	snap    *snapshot
+	req     Request
+	filters filters
+	plan    *plan
+	// corrected is the query with typing errors mended, empty if it has none.
+	corrected string
+	// matched documents of every kind, whatever the filters.
+	matched []ranked
+	// hits of the kind that pass the filters.
+	hits []ranked
+}
+
+// match finds the documents that answer the query.
+func (q *query) match() error {
+	if q.req.Query == "" {
+		for d, k := range q.snap.kind {
+			if k != noKind {
+				q.matched = append(q.matched, ranked{doc: uint32(d)})
+			}
+		}
+		return nil
+	}
+	var err error
+	if q.plan, q.corrected, err = q.snap.understand(q.req.Query, q.req.Lang); err != nil {
+		return err
+	}
+	q.matched, err = q.snap.find(q.plan)
+	return err
+}
+
+// find scores every document for a plan and keeps those that answer enough of
+// it.
+func (snap *snapshot) find(p *plan) ([]ranked, error) {
+	sc := &scorer{snap: snap, plan: p}
+	all := snap.borrow()
+	defer snap.giveBack(all)
+	total := sc.run(p.spans, all)
+	if sc.err != nil {
+		return nil, sc.err
+	}
+	var best [kindCount]float32
+	for _, d := range all.touched {
+		if k := snap.kind[d]; k != noKind {
+			best[k] = max(best[k], all.val[d])
+		}
+	}
+	var out []ranked
+	for _, d := range all.touched {
+		k := snap.kind[d]
+		if k == noKind || best[k] < confident*total[k] || all.val[d] < nearBest*best[k] {
+			continue
+		}
+		out = append(out, ranked{d, all.val[d]})
+	}
+	return out, nil
+}
+
+// result makes the page without titles.
+func (q *query) result() Result {
+	res := Result{Page: q.req.Page, PerPage: q.req.PerPage, Counts: map[catalog.Kind]int{}, DidYouMean: q.corrected, Searched: q.corrected}
+	counts := newFacetCounter(q.snap, q.filters, q.req.Kind)
+	for _, r := range q.matched {
+		kind := searchable[q.snap.kind[r.doc]]
+		if kind == q.req.Kind {
+			if counts.count(r.doc) {
+				q.hits = append(q.hits, r)
+			}
+		} else if q.filters.passes(q.snap, r.doc, kind) {
+			res.Counts[kind]++
+		}
+	}
+	res.Total = len(q.hits)
+	res.Counts[q.req.Kind] = res.Total
+	q.snap.order(q.hits, q.req.Sort, q.req.Lang)
+	res.Facets = counts.facets()
+	first := min((q.req.Page-1)*q.req.PerPage, len(q.hits))
+	last := min(first+q.req.PerPage, len(q.hits))
+	for _, r := range q.hits[first:last] {
+		res.Hits = append(res.Hits, Hit{
+			ID: q.snap.id[r.doc], Kind: q.req.Kind, Score: float64(r.score),
+			TreatmentID: q.snap.treatment[r.doc], HospitalID: q.snap.hospital[r.doc],
+		})
+	}
+	q.hits = q.hits[first:last]
+	if q.plan != nil {
+		res.Matched = q.plan.meanings(q.req.Lang)
+	}
+	return res
+}
+
+// fillHits adds titles and reasons. An entry that ceased to be published a
+// moment ago falls out.
+func (e *Engine) fillHits(ctx context.Context, q *query, res *Result) error {
+	kept := res.Hits[:0]
+	for i, h := range res.Hits {
+		title, err := e.title(ctx, h.Kind, h.ID, q.req.Lang)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		h.Title = title
+		if q.plan != nil {
+			if h.Why, err = q.snap.why(q.plan, q.hits[i].doc, q.req.Lang); err != nil {
+				return err
+			}
+		}
+		kept = append(kept, h)
+	}
+	res.Hits = kept
+	return nil
+}
+
+// title returns the name of an entry in a language. An offering without a name
+// of its own has its treatment's.
+func (e *Engine) title(ctx context.Context, kind catalog.Kind, id, lang string) (string, error) {
+	c := e.cfg.Catalog
+	switch kind {
+	case catalog.KindTreatment:
+		t, err := c.Treatments.Get(ctx, id)
+		return t.Name.Get(lang), err
+	case catalog.KindHospital:
+		h, err := c.Hospitals.Get(ctx, id)
+		return h.Name.Get(lang), err
+	case catalog.KindPackage:
+		p, err := c.Packages.Get(ctx, id)
+		return p.Name.Get(lang), err
+	}
+	o, err := c.Offerings.Get(ctx, id)
+	if err != nil || len(o.Name) > 0 {
+		return o.Name.Get(lang), err
+	}
+	return e.title(ctx, catalog.KindTreatment, o.TreatmentID, lang)
+}
+
+// maxMeanings bounds the list of other words.
+const maxMeanings = 5
+
+// meanings returns the words for which phrases of the query were also taken.
+func (p *plan) meanings(lang string) []string {
+	var out []string
+	for _, s := range p.spans {
+		if s.entry == nil || s.entry.noise || len(s.entry.refs) == 0 {
+			continue
+		}
+		label := s.entry.label.Get(lang)
+		if label != "" && fold(label) != fold(p.text(s.from, s.to)) && !slices.Contains(out, label) && len(out) < maxMeanings {
+			out = append(out, label)
+		}
+	}
+	return out
+}
+
+// why says which phrases of a query led to a document.
+func (snap *snapshot) why(p *plan, doc uint32, lang string) ([]Why, error) {
+	var out []Why
+	var visit func(spans []*span) error
+	visit = func(spans []*span) error {
+		for _, s := range spans {
+			if s.entry != nil && s.entry.noise {
+				continue
+			}
+			pointed, err := snap.pointsAt(s.entry, doc)
+			if err != nil {
+				return err
+			}
+			typed := p.text(s.from, s.to)
+			if pointed {
+				out = append(out, Why{Typed: typed, Means: s.entry.label.Get(lang)})
+				continue
+			}
+			if len(s.parts) > 0 {
+				if err := visit(s.parts); err != nil {
+					return err
+				}
+				continue
+			}
+			sc := &scorer{snap: snap, plan: p}
+			found := snap.borrow()
+			sc.words(s, found)
+			if found.val[doc] > 0 {
+				out = append(out, Why{Typed: typed, Means: typed})
+			}
+			snap.giveBack(found)
+			if sc.err != nil {
+				return sc.err
+			}
+		}
+		return nil
+	}
+	err := visit(p.spans)
+	return out, err
+}
+
+// pointsAt reports whether a phrase points at a document.
+func (snap *snapshot) pointsAt(e *entry, doc uint32) (bool, error) {
+	if e == nil {
+		return false, nil
+	}
+	for _, r := range e.refs {
+		tags := []string{tagSelf + r.tag, tagRelated + r.tag}
+		if isFacetRef(r.tag) {
+			tags = []string{r.tag}
+		}
+		for _, tag := range tags {
+			p, err := snap.posting(tagField, tag)
+			if err != nil {
+				return false, err
+			}
+			if i := sort.Search(len(p.docs), func(i int) bool { return p.docs[i] >= doc }); i < len(p.docs) && p.docs[i] == doc {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// maxRelaxed bounds how many words are tried without.
+const maxRelaxed = 8
+
+// relaxations says what would be found without one filter or one word.
+func (q *query) relaxations() ([]Relaxation, error) {
+	var out []Relaxation
+	for _, name := range sortedKeys(q.req.Filters) {
+		if len(q.req.Filters[name]) == 0 {
+			continue
+		}
+		rest := map[string][]string{}
+		for k, v := range q.req.Filters {
+			if k != name {
+				rest[k] = v
+			}
+		}
+		f := q.snap.filters(rest)
+		n := 0
+		for _, r := range q.matched {
+			if searchable[q.snap.kind[r.doc]] == q.req.Kind && f.passes(q.snap, r.doc, q.req.Kind) {
+				n++
+			}
+		}
+		if n > 0 {
+			out = append(out, Relaxation{DropFilter: name, Query: q.req.Query, Count: n})
+		}
+	}
+	if q.plan == nil || len(q.plan.spans) < 2 || len(q.plan.spans) > maxRelaxed || len(q.matched) > 0 {
+		return out, nil
+	}
+	for _, s := range q.plan.spans {
+		start, end := q.plan.tokens[s.from].start, q.plan.tokens[s.to-1].end
+		less := cleanQuery(q.plan.query[:start] + " " + q.plan.query[end:])
+		found, err := q.snap.find(newPlan(q.snap.book, less, q.req.Lang))
+		if err != nil {
+			return nil, err
+		}
+		n := 0
+		for _, r := range found {
+			if searchable[q.snap.kind[r.doc]] == q.req.Kind && q.filters.passes(q.snap, r.doc, q.req.Kind) {
+				n++
+			}
+		}
+		if n > 0 {
+			out = append(out, Relaxation{DropWord: strings.TrimSpace(q.plan.query[start:end]), Query: less, Count: n})
+		}
+	}
+	return out, nil
+}

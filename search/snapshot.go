@@ -1,0 +1,360 @@
+package search
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	index "github.com/blevesearch/bleve_index_api"
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/medtour/medtour/catalog"
+)
+
+// kindCount is how many kinds are searched.
+const kindCount = 4
+
+// noKind marks a document number that holds nothing to be found.
+const noKind = uint8(255)
+
+// posting is a decoded posting list of one term in one field.
+type posting struct {
+	docs []uint32
+	freq []uint16
+	// length of the field in terms, per document.
+	length []uint16
+}
+
+// facetValue is one value of one facet.
+type facetValue struct {
+	facet uint8
+	value string
+}
+
+// snapshot is one state of the index: a reader of bleve's and beside it, in
+// columns by document number, all that filters, facets and orders need. It
+// never changes; searches hold it while they last.
+type snapshot struct {
+	reader index.IndexReader
+	refs   atomic.Int64
+
+	// size is one more than the highest document number.
+	size      int
+	kind      []uint8
+	id        []string
+	treatment []string
+	hospital  []string
+	stay      []int32
+	departure []int32
+	quality   []uint8
+	languages []uint16
+
+	// values of facets of document d: vals[valStart[d]:valStart[d+1]].
+	valStart []uint32
+	vals     []uint32
+	values   []facetValue
+	valueID  map[facetValue]uint32
+
+	// count of documents per kind.
+	count [kindCount]int
+	// average length per field and kind; a field that is absent here is in no
+	// document.
+	average map[string]*[kindCount]float32
+
+	postings *lru.Cache[string, *posting]
+	scratch  sync.Pool
+
+	// book is the phrasebook of the same moment.
+	book *phrasebook
+	// seq is the change up to which the index follows the catalogue.
+	seq int64
+}
+
+// postingCache is the number of posting lists kept decoded per snapshot. At a
+// hundred thousand documents the longest take 800 KB, most a few bytes.
+const postingCache = 8192
+
+func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) {
+	s := &snapshot{reader: reader, book: book, valueID: map[facetValue]uint32{}, average: map[string]*[kindCount]float32{}}
+	s.refs.Store(1)
+	cache, err := lru.New[string, *posting](postingCache)
+	if err != nil {
+		return nil, fmt.Errorf("search: posting cache: %w", err)
+	}
+	s.postings = cache
+	if err := s.readColumns(); err != nil {
+		return nil, err
+	}
+	if err := s.readAverages(); err != nil {
+		return nil, err
+	}
+	seq, err := reader.GetInternal([]byte(internalSeq))
+	if err != nil {
+		return nil, fmt.Errorf("search: read position: %w", err)
+	}
+	if len(seq) == 8 {
+		s.seq = int64(binary.BigEndian.Uint64(seq))
+	}
+	return s, nil
+}
+
+// acquire takes hold of the snapshot; false where it is closed already.
+func (s *snapshot) acquire() bool {
+	for {
+		n := s.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if s.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release lets go of it; who comes last closes the reader.
+func (s *snapshot) release() {
+	if s.refs.Add(-1) == 0 {
+		_ = s.reader.Close()
+	}
+}
+
+func (s *snapshot) documentNumbers() ([]uint32, error) {
+	all, err := s.reader.DocIDReaderAll()
+	if err != nil {
+		return nil, fmt.Errorf("search: read documents: %w", err)
+	}
+	defer all.Close()
+	var out []uint32
+	for {
+		id, err := all.Next()
+		if err != nil {
+			return nil, fmt.Errorf("search: read documents: %w", err)
+		}
+		if id == nil {
+			slices.Sort(out)
+			return out, nil
+		}
+		out = append(out, uint32(id.Value()))
+	}
+}
+
+// readColumns makes the columns of the tags.
+func (s *snapshot) readColumns() error {
+	docs, err := s.documentNumbers()
+	if err != nil {
+		return err
+	}
+	if len(docs) > 0 {
+		s.size = int(docs[len(docs)-1]) + 1
+	}
+	s.kind = make([]uint8, s.size)
+	for i := range s.kind {
+		s.kind[i] = noKind
+	}
+	s.id, s.treatment, s.hospital = make([]string, s.size), make([]string, s.size), make([]string, s.size)
+	s.stay, s.departure = make([]int32, s.size), make([]int32, s.size)
+	s.quality, s.languages = make([]uint8, s.size), make([]uint16, s.size)
+	s.valStart = make([]uint32, s.size+1)
+	reader, err := s.reader.DocValueReader([]string{tagField})
+	if err != nil {
+		return fmt.Errorf("search: read columns: %w", err)
+	}
+	intern := map[string]string{}
+	next := 0
+	var buf []byte
+	for d := range s.size {
+		s.valStart[d] = uint32(len(s.vals))
+		if next == len(docs) || docs[next] != uint32(d) {
+			continue
+		}
+		next++
+		buf = index.NewIndexInternalID(buf, uint64(d))
+		err := reader.VisitDocValues(buf, func(_ string, term []byte) { s.readTag(d, term, intern) })
+		if err != nil {
+			return fmt.Errorf("search: read columns: %w", err)
+		}
+		if k := s.kind[d]; k != noKind {
+			s.count[k]++
+		}
+	}
+	s.valStart[s.size] = uint32(len(s.vals))
+	return nil
+}
+
+func (s *snapshot) readTag(d int, term []byte, intern map[string]string) {
+	tag, ok := intern[string(term)]
+	if !ok {
+		tag = string(term)
+		intern[tag] = tag
+	}
+	switch {
+	case strings.HasPrefix(tag, tagFacet):
+		name, value, _ := strings.Cut(tag[len(tagFacet):], "=")
+		facet := slices.Index(facetNames, name)
+		if facet < 0 {
+			return
+		}
+		v := facetValue{uint8(facet), value}
+		id, ok := s.valueID[v]
+		if !ok {
+			id = uint32(len(s.values))
+			s.valueID[v] = id
+			s.values = append(s.values, v)
+		}
+		s.vals = append(s.vals, id)
+	case strings.HasPrefix(tag, tagNumber):
+		name, value, _ := strings.Cut(tag[len(tagNumber):], "=")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return
+		}
+		switch name {
+		case "stay":
+			s.stay[d] = int32(n)
+		case "departure":
+			if s.departure[d] == 0 || int32(n) < s.departure[d] {
+				s.departure[d] = int32(n)
+			}
+		case "quality":
+			s.quality[d] = uint8(n)
+		}
+	case strings.HasPrefix(tag, tagLanguage):
+		s.languages[d] |= 1 << languageIndex(tag[len(tagLanguage):])
+	case strings.HasPrefix(tag, tagKind):
+		if k := slices.Index(searchable, catalog.Kind(tag[len(tagKind):])); k >= 0 {
+			s.kind[d] = uint8(k)
+		}
+	case strings.HasPrefix(tag, tagTreatment):
+		s.treatment[d] = tag[len(tagTreatment):]
+	case strings.HasPrefix(tag, tagHospital):
+		s.hospital[d] = tag[len(tagHospital):]
+	case strings.HasPrefix(tag, tagID):
+		s.id[d] = tag[len(tagID):]
+	}
+}
+
+func languageIndex(code string) int {
+	return max(0, slices.IndexFunc(languages, func(l *language) bool { return l.code == code }))
+}
+
+// readAverages takes the average length of every field from the postings of
+// the term that stands in each.
+func (s *snapshot) readAverages() error {
+	names, err := s.reader.Fields()
+	if err != nil {
+		return fmt.Errorf("search: read fields: %w", err)
+	}
+	for _, name := range names {
+		head, code, ok := strings.Cut(name, "_")
+		if !ok || languageByCode[code] == nil || !slices.Contains(classNames[:], head) {
+			continue
+		}
+		p, err := s.read(name, presence)
+		if err != nil {
+			return err
+		}
+		var sum, n [kindCount]float32
+		for i, d := range p.docs {
+			if k := s.kind[d]; k != noKind {
+				sum[k] += float32(p.length[i])
+				n[k]++
+			}
+		}
+		avg := &[kindCount]float32{}
+		for k := range avg {
+			avg[k] = sum[k] / max(n[k], 1)
+		}
+		if len(p.docs) > 0 {
+			s.average[name] = avg
+		}
+	}
+	return nil
+}
+
+// posting returns the posting list of a term, decoded once per snapshot.
+func (s *snapshot) posting(field, term string) (*posting, error) {
+	key := field + "\x00" + term
+	if p, ok := s.postings.Get(key); ok {
+		return p, nil
+	}
+	p, err := s.read(field, term)
+	if err != nil {
+		return nil, err
+	}
+	s.postings.Add(key, p)
+	return p, nil
+}
+
+func (s *snapshot) read(field, term string) (*posting, error) {
+	counted := field != tagField && field != wordField && field != nameStart
+	r, err := s.reader.TermFieldReader(context.Background(), []byte(term), field, counted, counted, false)
+	if err != nil {
+		return nil, fmt.Errorf("search: read postings: %w", err)
+	}
+	defer r.Close()
+	p := &posting{}
+	if n := r.Count(); n > 0 {
+		p.docs = make([]uint32, 0, n)
+		if counted {
+			p.freq, p.length = make([]uint16, 0, n), make([]uint16, 0, n)
+		}
+	}
+	var doc index.TermFieldDoc
+	for {
+		t, err := r.Next(&doc)
+		if err != nil {
+			return nil, fmt.Errorf("search: read postings: %w", err)
+		}
+		if t == nil {
+			return p, nil
+		}
+		p.docs = append(p.docs, uint32(t.ID.Value()))
+		if counted {
+			p.freq = append(p.freq, uint16(min(t.Freq, math.MaxUint16)))
+			p.length = append(p.length, lengthOf(t.Norm))
+		}
+	}
+}
+
+// lengthOf returns the length of a field from bleve's norm, which is one over
+// its root.
+func lengthOf(norm float64) uint16 {
+	if norm <= 0 {
+		return 1
+	}
+	return uint16(min(math.Round(1/(norm*norm)), math.MaxUint16))
+}
+
+// docFrequency returns in how many documents a surface form stands.
+func (s *snapshot) docFrequency(word string) (int, error) {
+	p, err := s.posting(wordField, word)
+	if err != nil {
+		return 0, err
+	}
+	return len(p.docs), nil
+}
+
+// hasLanguage reports whether a document has a name in a language.
+func (s *snapshot) hasLanguage(d uint32, code string) bool {
+	return s.languages[d]&(1<<languageIndex(code)) != 0
+}
+
+// bitset marks documents.
+type bitset []uint64
+
+func newBitset(n int) bitset       { return make(bitset, (n+63)/64) }
+func (b bitset) set(i uint32)      { b[i/64] |= 1 << (i % 64) }
+func (b bitset) has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b bitset) count() (n int) {
+	for _, w := range b {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}

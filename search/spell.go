@@ -1,0 +1,301 @@
+package search
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	index "github.com/blevesearch/bleve_index_api"
+)
+
+// understand makes the plan of a query. Words that nothing knows are corrected
+// before synonyms are looked up; corrected is the query as it should have been
+// typed, empty where nothing was wrong.
+func (snap *snapshot) understand(query, lang string) (p *plan, corrected string, err error) {
+	p = newPlan(snap.book, query, lang)
+	unknown, err := snap.unknown(p)
+	if err != nil || len(unknown) == 0 {
+		return p, "", err
+	}
+	if other, err := snap.otherKeyboard(p, len(unknown), lang); err != nil || other != "" {
+		return newPlan(snap.book, other, lang), other, err
+	}
+	var b strings.Builder
+	last, changed := 0, false
+	for _, i := range unknown {
+		t := p.tokens[i]
+		better, err := snap.correct(t)
+		if err != nil {
+			return nil, "", err
+		}
+		if better == "" {
+			continue
+		}
+		b.WriteString(query[last:t.start])
+		b.WriteString(better)
+		last, changed = t.end, true
+	}
+	if !changed {
+		return p, "", nil
+	}
+	b.WriteString(query[last:])
+	corrected = b.String()
+	return newPlan(snap.book, corrected, lang), corrected, nil
+}
+
+// unknown returns the tokens that neither the index nor the phrase book knows.
+func (snap *snapshot) unknown(p *plan) ([]int, error) {
+	var out []int
+	for _, s := range p.leaves() {
+		for i := s.from; i < s.to; i++ {
+			if p.stop[i] {
+				continue
+			}
+			known, err := snap.knows(p.tokens[i])
+			if err != nil {
+				return nil, err
+			}
+			if !known {
+				out = append(out, i)
+			}
+		}
+	}
+	return out, nil
+}
+
+// leaves are the spans that no phrase covers.
+func (p *plan) leaves() []*span {
+	var out []*span
+	for _, s := range p.spans {
+		if s.entry == nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// knows reports whether a word stands in the dictionary or a form of it in a
+// text. Words of unbroken scripts are never corrected by letter.
+func (snap *snapshot) knows(t token) (bool, error) {
+	if t.script == unbroken || strings.IndexFunc(t.text, unicode.IsDigit) >= 0 || utf8.RuneCountInString(t.text) < 3 {
+		return true, nil
+	}
+	if n, err := snap.docFrequency(t.text); err != nil || n > 0 {
+		return n > 0, err
+	}
+	for _, l := range candidates[t.script] {
+		if l.prefix > 0 {
+			continue
+		}
+		term := l.stem(t)
+		if snap.book.entries[term] != nil {
+			return true, nil
+		}
+		for c := range classCount {
+			name := fieldName(c, l)
+			if snap.average[name] == nil {
+				continue
+			}
+			p, err := snap.posting(name, term)
+			if err != nil || len(p.docs) > 0 {
+				return true, err
+			}
+		}
+	}
+	return false, nil
+}
+
+const (
+	// minCorrect is the shortest word that is corrected: shorter ones are one
+	// error away from anything.
+	minCorrect = 4
+	// minTwoErrors is the shortest word in which two errors are believed.
+	minTwoErrors = 7
+	// maxCandidates bounds the dictionary words that are compared.
+	maxCandidates = 2000
+)
+
+// correct returns the dictionary's word nearest to an unknown one, two words
+// where a blank was left out, or nothing.
+func (snap *snapshot) correct(t token) (string, error) {
+	n := utf8.RuneCountInString(t.text)
+	if n < minCorrect {
+		return "", nil
+	}
+	allowed := 1
+	if n >= minTwoErrors {
+		allowed = 2
+	}
+	fuzzy, ok := snap.reader.(index.IndexReaderFuzzy)
+	if !ok {
+		return "", nil
+	}
+	dict, err := fuzzy.FieldDictFuzzy(wordField, t.text, allowed, "")
+	if err != nil {
+		return "", fmt.Errorf("search: read dictionary: %w", err)
+	}
+	defer dict.Close()
+	best, bestCost := "", 1e9
+	for range maxCandidates {
+		e, err := dict.Next()
+		if err != nil {
+			return "", fmt.Errorf("search: read dictionary: %w", err)
+		}
+		if e == nil {
+			break
+		}
+		d := distance([]rune(t.text), []rune(e.Term))
+		if d > allowed {
+			continue
+		}
+		cost := correctionCost(t.text, e.Term, d, e.Count)
+		if cost < bestCost || cost == bestCost && e.Term < best {
+			best, bestCost = e.Term, cost
+		}
+	}
+	if best != "" {
+		return best, nil
+	}
+	return snap.parted(t.text)
+}
+
+// correctionCost weighs a candidate: errors first, then an error in the first
+// letter, which people seldom make, then a doubled letter, which they often do,
+// then how common the word is.
+func correctionCost(typed, word string, d int, count uint64) float64 {
+	cost := float64(d)
+	if a, _ := utf8.DecodeRuneInString(typed); !strings.HasPrefix(word, string(a)) {
+		cost += 0.6
+	}
+	if undouble(typed) == undouble(word) {
+		cost -= 0.5
+	}
+	return cost - 0.2*float64(min(count, 10))/10
+}
+
+// undouble takes doubled letters for one.
+func undouble(w string) string {
+	var b strings.Builder
+	var last rune
+	for _, r := range w {
+		if r != last {
+			b.WriteRune(r)
+		}
+		last = r
+	}
+	return b.String()
+}
+
+// minPart is the shortest part of two words typed as one.
+const minPart = 3
+
+// parted cuts a word into two that the dictionary knows.
+func (snap *snapshot) parted(w string) (string, error) {
+	best, most := "", 0
+	for i := range w {
+		if i < minPart || len(w)-i < minPart {
+			continue
+		}
+		a, err := snap.docFrequency(w[:i])
+		if err != nil {
+			return "", err
+		}
+		b, err := snap.docFrequency(w[i:])
+		if err != nil {
+			return "", err
+		}
+		if n := min(a, b); n > most {
+			best, most = w[:i]+" "+w[i:], n
+		}
+	}
+	return best, nil
+}
+
+// distance counts insertions, deletions, substitutions and transpositions of
+// neighbours (optimal string alignment).
+func distance(a, b []rune) int {
+	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return prev[len(b)]
+}
+
+// Keys of keyboards by position; upper case is folded before.
+const (
+	keysLatin   = "`qwertyuiop[]asdfghjkl;'zxcvbnm,."
+	keysRussian = "ёйцукенгшщзхъфывапролджэячсмитьбю"
+	keysArabic  = "ذضصثقفغعهخحجدشسيبلاتنمكطئءؤر\x00ىةوز"
+)
+
+var keyboards = func() []map[rune]rune {
+	toRussian, toArabic, fromRussian, fromArabic := map[rune]rune{}, map[rune]rune{}, map[rune]rune{}, map[rune]rune{}
+	ru, ar := []rune(keysRussian), []rune(keysArabic)
+	for i, k := range []rune(keysLatin) {
+		toRussian[k], fromRussian[ru[i]] = ru[i], k
+		if ar[i] != 0 {
+			toArabic[k], fromArabic[ar[i]] = ar[i], k
+		}
+	}
+	return []map[rune]rune{toRussian, toArabic, fromRussian, fromArabic}
+}()
+
+// otherKeyboard returns the query as it reads with the keyboard switched to
+// another language, where that makes words of it and it made none before.
+func (snap *snapshot) otherKeyboard(p *plan, unknown int, lang string) (string, error) {
+	known := 0
+	for i := range p.tokens {
+		if !p.stop[i] && utf8.RuneCountInString(p.tokens[i].text) >= minPart {
+			known++
+		}
+	}
+	if known-unknown > unknown {
+		return "", nil
+	}
+	best, most := "", 0
+	for _, keys := range keyboards {
+		switched := strings.Map(func(r rune) rune {
+			if k, ok := keys[unicode.ToLower(r)]; ok {
+				return k
+			}
+			return r
+		}, p.query)
+		if switched == p.query || fold(switched) == fold(p.query) {
+			continue
+		}
+		n := 0
+		for _, t := range tokenize(switched) {
+			if utf8.RuneCountInString(t.text) < minPart || t.script == p.tokens[0].script {
+				continue
+			}
+			ok, err := snap.knows(t)
+			if err != nil {
+				return "", err
+			}
+			if ok {
+				n++
+			} else {
+				n--
+			}
+		}
+		if n > most && n > known-unknown {
+			best, most = switched, n
+		}
+	}
+	return best, nil
+}

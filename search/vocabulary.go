@@ -1,0 +1,421 @@
+package search
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/medtour/medtour/catalog"
+)
+
+//go:embed vocabulary/*.tsv
+var vocabularyFiles embed.FS
+
+// ref is what a phrase points at: a treatment (t:icl), a hospital (h:ruijin)
+// or a facet value (f:language=en), with how surely.
+type ref struct {
+	tag    string
+	weight float32
+}
+
+// concept is one row of the vocabulary: what people call one thing.
+type concept struct {
+	refs  []ref
+	terms []catalog.Term
+	// noise words say nothing about what is looked for.
+	noise bool
+}
+
+// vocabulary is the curated table.
+type vocabulary struct {
+	concepts []concept
+	// print changes when the table does.
+	print uint64
+	byRef map[string][]catalog.Term
+}
+
+// strongRef is the weight from which a concept's terms are also indexed with
+// what it points at.
+const strongRef = 0.8
+
+func loadVocabulary() (*vocabulary, error) {
+	v := &vocabulary{byRef: map[string][]catalog.Term{}}
+	names, err := fs.Glob(vocabularyFiles, "vocabulary/*.tsv")
+	if err != nil {
+		return nil, fmt.Errorf("search: vocabulary: %w", err)
+	}
+	sum := fnv.New64a()
+	for _, name := range names {
+		body, err := vocabularyFiles.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("search: vocabulary: %w", err)
+		}
+		sum.Write(body)
+		if err := v.parse(name, string(body)); err != nil {
+			return nil, err
+		}
+	}
+	v.print = sum.Sum64()
+	for _, c := range v.concepts {
+		for _, r := range c.refs {
+			if r.weight >= strongRef {
+				v.byRef[r.tag] = append(v.byRef[r.tag], c.terms...)
+			}
+		}
+	}
+	return v, nil
+}
+
+// parse reads a table: the first line names the languages of the columns after
+// the first, which holds what the row points at. Terms are parted by "|"; in
+// the last column, "other", each names its language: "de:Hüfte".
+func (v *vocabulary) parse(name, body string) error {
+	var langs []string
+	for i, line := range strings.Split(body, "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		cells := strings.Split(line, "\t")
+		if langs == nil {
+			langs = cells[1:]
+			continue
+		}
+		if len(cells) > len(langs)+1 {
+			return fmt.Errorf("search: vocabulary: %s:%d: %d columns of %d", name, i+1, len(cells), len(langs)+1)
+		}
+		c := concept{}
+		for _, target := range strings.Fields(cells[0]) {
+			if target == "noise" {
+				c.noise = true
+				continue
+			}
+			tag, weight, err := parseTarget(target)
+			if err != nil {
+				return fmt.Errorf("search: vocabulary: %s:%d: %w", name, i+1, err)
+			}
+			c.refs = append(c.refs, ref{tag, weight})
+		}
+		for j, cell := range cells[1:] {
+			for _, term := range strings.Split(cell, "|") {
+				lang := langs[j]
+				if lang == "other" {
+					var ok bool
+					if lang, term, ok = strings.Cut(term, ":"); !ok && lang != "" {
+						return fmt.Errorf("search: vocabulary: %s:%d: %q has no language", name, i+1, lang)
+					}
+				}
+				if term = strings.TrimSpace(term); term != "" {
+					c.terms = append(c.terms, catalog.Term{Text: term, Lang: strings.TrimSpace(lang)})
+				}
+			}
+		}
+		v.concepts = append(v.concepts, c)
+	}
+	return nil
+}
+
+// parseTarget reads "t:icl" or "t:icl*0.6".
+func parseTarget(s string) (string, float32, error) {
+	tag, w, ok := strings.Cut(s, "*")
+	if !strings.Contains(tag, ":") {
+		return "", 0, fmt.Errorf("%q is no target", s)
+	}
+	if !ok {
+		return tag, 1, nil
+	}
+	weight, err := strconv.ParseFloat(w, 32)
+	if err != nil || weight <= 0 || weight > 1 {
+		return "", 0, fmt.Errorf("%q is no weight", w)
+	}
+	return tag, float32(weight), nil
+}
+
+// termsOf returns the terms that mean a target.
+func (v *vocabulary) termsOf(tag string) []catalog.Term { return v.byRef[tag] }
+
+// words returns every term in one text, for the dictionary of surface forms.
+func (v *vocabulary) words() string {
+	var b strings.Builder
+	for _, c := range v.concepts {
+		for _, t := range c.terms {
+			b.WriteString(t.Text)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// entry is what the phrase book knows of a phrase.
+type entry struct {
+	refs []ref
+	// label names the meaning to the reader: the terms of the concept.
+	label catalog.Text
+	noise bool
+	// upper entries are abbreviations that are also common words: they count
+	// only in capitals.
+	upper bool
+	// name says that the phrase is the very name of something.
+	name bool
+}
+
+func (e *entry) merge(refs []ref, label catalog.Text) {
+	for _, r := range refs {
+		found := false
+		for i := range e.refs {
+			if e.refs[i].tag == r.tag {
+				e.refs[i].weight = max(e.refs[i].weight, r.weight)
+				found = true
+			}
+		}
+		if !found {
+			e.refs = append(e.refs, r)
+		}
+	}
+	if e.label == nil {
+		e.label = label
+	}
+}
+
+// phrasebook knows every phrase of the vocabulary and the catalogue. It never
+// changes once made.
+type phrasebook struct {
+	entries map[string]*entry
+	// longest phrase in tokens.
+	longest int
+}
+
+// maxPhrase bounds a phrase in tokens: longer names are found by their words.
+const maxPhrase = 14
+
+// Weights by where a phrase comes from.
+const (
+	weightName       = 1.0
+	weightTerm       = 0.95
+	weightConcept    = 0.9
+	weightCode       = 0.9
+	weightCodeParent = 0.7
+	weightIndication = 0.75
+	weightPinyin     = 0.9
+	weightDefault    = 0.9
+)
+
+// phraseKeys returns the keys under which a phrase in a language is known:
+// its stems without stop words, with hyphens joined and parted.
+func phraseKeys(l *language, text string) []string {
+	var out []string
+	for _, tokens := range [][]token{tokenize(text), tokenizeParted(text)} {
+		if key, n := phraseKey(l, tokens); n > 0 && n <= maxPhrase && (len(out) == 0 || out[0] != key) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// phraseKey joins the stems of tokens. Stop words are left out unless there is
+// nothing else.
+func phraseKey(l *language, tokens []token) (string, int) {
+	var parts []string
+	for _, t := range tokens {
+		if !l.stop[t.text] {
+			parts = append(parts, l.stem(t))
+		}
+	}
+	if len(parts) == 0 {
+		for _, t := range tokens {
+			parts = append(parts, t.text)
+		}
+	}
+	return strings.Join(parts, " "), len(parts)
+}
+
+func (p *phrasebook) put(lang, text string, refs []ref, label catalog.Text) *entry {
+	var last *entry
+	l := languageOf(lang)
+	for _, key := range phraseKeys(l, text) {
+		e := p.entries[key]
+		if e == nil {
+			e = &entry{}
+			p.entries[key] = e
+		}
+		e.merge(refs, label)
+		p.longest = max(p.longest, strings.Count(key, " ")+1)
+		last = e
+	}
+	return last
+}
+
+func one(tag string, weight float32) []ref { return []ref{{tag, weight}} }
+
+func (p *phrasebook) vocabulary(v *vocabulary) {
+	for _, c := range v.concepts {
+		label := catalog.Text{}
+		for _, t := range c.terms {
+			tag := pageTag(t.Lang)
+			if label[tag] == "" {
+				label[tag] = t.Text
+			}
+		}
+		refs := make([]ref, len(c.refs))
+		for i, r := range c.refs {
+			refs[i] = ref{r.tag, r.weight * weightConcept}
+		}
+		for _, t := range c.terms {
+			if e := p.put(t.Lang, t.Text, refs, label); e != nil && c.noise {
+				e.noise = true
+			}
+			if languageOf(t.Lang).code == "zh" && !c.noise {
+				p.pinyin(t.Text, refs, label)
+			}
+		}
+	}
+}
+
+// pinyin adds the romanised form of a short Chinese term.
+func (p *phrasebook) pinyin(text string, refs []ref, label catalog.Text) {
+	folded := fold(text)
+	if n := utf8.RuneCountInString(folded); n < 2 || n > 6 {
+		return
+	}
+	if spaced := pinyin(folded); spaced != "" {
+		weak := make([]ref, len(refs))
+		for i, r := range refs {
+			weak[i] = ref{r.tag, r.weight * weightPinyin}
+		}
+		p.put(restCode, spaced, weak, label)
+		p.put(restCode, strings.ReplaceAll(spaced, " ", ""), weak, label)
+	}
+}
+
+// pageTag is the language tag of pages for a language of the vocabulary.
+func pageTag(lang string) string {
+	if lang == "zh" {
+		return "zh-Hans"
+	}
+	return lang
+}
+
+func (p *phrasebook) treatment(t catalog.Treatment) {
+	tag := refTreatment(t.ID)
+	for lang, name := range t.Name {
+		for i, n := range nameForms(name) {
+			w := float32(weightName)
+			if i > 0 {
+				w = weightTerm
+			}
+			if e := p.put(lang, n, one(tag, w), t.Name); e != nil {
+				e.name = e.name || i == 0
+			}
+			if languageOf(lang).code == "zh" {
+				p.pinyin(n, one(tag, w), t.Name)
+			}
+		}
+	}
+	for _, term := range append(t.LayTerms[:len(t.LayTerms):len(t.LayTerms)], t.Misspellings...) {
+		w := float32(weightTerm)
+		if term.Ambiguous {
+			w = 0.6
+		}
+		p.put(term.Lang, term.Text, one(tag, w), t.Name)
+		if languageOf(term.Lang).code == "zh" {
+			p.pinyin(term.Text, one(tag, w), t.Name)
+		}
+	}
+	for _, a := range t.Abbreviations {
+		if e := p.put(guessTag(a), a, one(tag, weightTerm), t.Name); e != nil && commonWord(a) {
+			e.upper = true
+		}
+	}
+	for _, ind := range t.Indications {
+		for lang, name := range ind.Name {
+			for _, n := range nameForms(name) {
+				p.put(lang, n, one(tag, weightIndication), t.Name)
+			}
+			// What follows a comma narrows: "Multiple myeloma, relapsed".
+			if head, _, ok := strings.Cut(name, ","); ok {
+				p.put(lang, head, one(tag, weightIndication), t.Name)
+			}
+		}
+		for code := range icdCodes(ind.ICD10) {
+			w := float32(weightCode)
+			if code != ind.ICD10 {
+				w = weightCodeParent
+			}
+			p.put(restCode, code, one(tag, w), t.Name)
+		}
+	}
+}
+
+// commonWord reports whether an abbreviation reads like a word in some
+// language.
+func commonWord(a string) bool {
+	w := fold(a)
+	for _, l := range languages {
+		if l.stop[w] {
+			return true
+		}
+	}
+	return w == "hit" || w == "er" || w == "pt" || w == "ba"
+}
+
+func (p *phrasebook) hospital(h catalog.Hospital) {
+	tag := refHospital(h.ID)
+	for lang, name := range h.Name {
+		for i, n := range nameForms(name) {
+			if e := p.put(lang, n, one(tag, weightName), h.Name); e != nil {
+				e.name = e.name || i == 0
+			}
+			head, _, _ := strings.Cut(n, ",")
+			p.put(lang, head, one(tag, weightName), h.Name)
+		}
+	}
+	for _, a := range h.Aliases {
+		p.put(guessTag(a), a, one(tag, weightName), h.Name)
+		if guessTag(a) == "zh" {
+			p.pinyin(a, one(tag, weightTerm), h.Name)
+		}
+	}
+}
+
+// nameForms returns a name, and where it has a part in brackets the name
+// without it and the part alone.
+func nameForms(name string) []string {
+	out := []string{name}
+	open := strings.IndexAny(name, "(\uff08")
+	end := strings.LastIndexAny(name, ")\uff09")
+	if open <= 0 || end < open {
+		return out
+	}
+	_, size := utf8.DecodeRuneInString(name[open:])
+	_, closing := utf8.DecodeRuneInString(name[end:])
+	out = append(out, name[:open]+" "+name[end+closing:])
+	for _, part := range strings.FieldsFunc(name[open+size:end], func(r rune) bool { return strings.ContainsRune("\u3001,/\uff0c", r) }) {
+		if utf8.RuneCountInString(part) > 1 {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// newPhrasebook reads the phrases of the vocabulary and of all published
+// treatments and hospitals.
+func newPhrasebook(ctx context.Context, v *vocabulary, cat *catalog.Catalog) (*phrasebook, error) {
+	p := &phrasebook{entries: map[string]*entry{}}
+	p.vocabulary(v)
+	err := cat.Treatments.Each(ctx, func(t catalog.Treatment) error { p.treatment(t); return nil })
+	if err == nil {
+		err = cat.Hospitals.Each(ctx, func(h catalog.Hospital) error { p.hospital(h); return nil })
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range p.entries {
+		sort.Slice(e.refs, func(i, j int) bool { return e.refs[i].tag < e.refs[j].tag })
+	}
+	return p, nil
+}
