@@ -74,6 +74,9 @@ func TestRequestShapes(t *testing.T) {
 	if _, err := w.UndeliveredEvents(ctx, clk.Now().Add(-time.Hour)); err != nil {
 		t.Errorf("events: %v", err)
 	}
+	if _, err := w.SessionsCreated(ctx, clk.Now().Add(-time.Hour), clk.Now()); err != nil {
+		t.Errorf("sessions: %v", err)
+	}
 	want := []string{
 		"POST /v1/checkout/sessions b1:checkout:1",
 		"GET /v1/checkout/sessions/cs_test_1 ",
@@ -82,6 +85,7 @@ func TestRequestShapes(t *testing.T) {
 		"GET /v1/refunds ",
 		"GET /v1/disputes ",
 		"GET /v1/events ",
+		"GET /v1/checkout/sessions ",
 	}
 	for i, r := range want {
 		if i >= len(requests) || requests[i] != r {

@@ -221,6 +221,23 @@ func (c *Client) Session(ctx context.Context, id string) (checkout.Session, erro
 	return sessionOf(s), nil
 }
 
+// SessionsCreated lists the sessions made from one time to before another,
+// oldest first, for the daily reconciliation. Errors: Unavailable, Invalid.
+func (c *Client) SessionsCreated(ctx context.Context, from, to time.Time) ([]checkout.Session, error) {
+	p := &stripe.CheckoutSessionListParams{
+		ListParams:   listParams(ctx),
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: from.Unix(), LesserThan: to.Unix()},
+	}
+	p.AddExpand("data.payment_intent")
+	it := c.sessions.List(p)
+	var out []checkout.Session
+	for it.Next() {
+		out = append(out, sessionOf(it.CheckoutSession()))
+	}
+	slices.Reverse(out)
+	return out, translate(it.Err())
+}
+
 // ExpireSession implements checkout.Payments.
 func (c *Client) ExpireSession(ctx context.Context, id, idempotencyKey string) (checkout.Session, error) {
 	p := &stripe.CheckoutSessionExpireParams{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,6 +193,24 @@ func TestAsynchronousPayment(t *testing.T) {
 		if s := w.fetch(t, id); s.Paid != succeeds || s.Failed == succeeds || s.Status != checkout.SessionComplete {
 			t.Errorf("settled with success %t: %+v", succeeds, s)
 		}
+	}
+}
+
+func TestSessionsCreated(t *testing.T) {
+	w := newWorld(t)
+	from := w.clock.Now()
+	var want []checkout.Session
+	for _, booking := range []string{"b1", "b2", "b3"} {
+		want = append(want, w.paid(t, booking, stripesim.CardSucceeds))
+		w.clock.Advance(time.Minute)
+	}
+	got, err := w.SessionsCreated(t.Context(), from, w.clock.Now())
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v; want\n%+v", got, err, want)
+	}
+	got, err = w.SessionsCreated(t.Context(), from.Add(time.Minute), from.Add(2*time.Minute))
+	if err != nil || !slices.Equal(got, want[1:2]) {
+		t.Errorf("%+v, %v; want the second", got, err)
 	}
 }
 

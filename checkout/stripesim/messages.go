@@ -26,6 +26,8 @@ func language(r *http.Request, locale string) string {
 // message returns a message in a language.
 func message(lang, key string) string { return messages[lang][key] }
 
+// messages by language. In Arabic what is written from left to right stands in
+// isolates (U+2066, U+2069), or its parts would change places.
 var messages = map[string]map[string]string{
 	"en": {
 		"banner":                  "Local test page: no money moves.",
@@ -154,11 +156,11 @@ var messages = map[string]map[string]string{
 		"card_succeeds":           "ينجح الدفع",
 		"card_declined":           "تُرفض البطاقة",
 		"card_funds":              "تُرفض: الرصيد غير كافٍ",
-		"card_3ds":                "تطلب التحقق عبر 3-D Secure",
+		"card_3ds":                "تطلب التحقق عبر \u20663-D Secure\u2069",
 		"card_disputed":           "ينجح الدفع ثم يُعترض عليه بعد قليل",
 		"card_refund_fails":       "ينجح الدفع؛ ويفشل رد المبلغ بعد قليل",
 		"card_refund_pending":     "ينجح الدفع؛ ويبقى رد المبلغ معلّقًا لبعض الوقت",
-		"confirm_title":           "صفحة اختبار 3-D Secure",
+		"confirm_title":           "صفحة اختبار \u20663-D Secure\u2069",
 		"confirm_text":            "هنا يطلب منك المصرف إثبات أن البطاقة لك.",
 		"confirm_complete":        "إتمام التحقق",
 		"confirm_fail":            "إفشال التحقق",
@@ -171,12 +173,12 @@ var messages = map[string]map[string]string{
 		"declined_funds":          "رصيد بطاقتك غير كافٍ. يُرجى تجربة بطاقة أخرى.",
 		"declined_authentication": "لم تتم الموافقة على الدفع. يُرجى المحاولة مرة أخرى أو الدفع بطريقة أخرى.",
 		"error_form":              "يُرجى تصحيح الحقول المشار إليها.",
-		"error_email":             "أدخل عنوان بريد إلكتروني مثل name@example.com.",
+		"error_email":             "أدخل عنوان بريد إلكتروني مثل \u2066name@example.com\u2069.",
 		"error_name":              "أدخل اسمًا لا يتجاوز 100 حرف.",
 		"error_method":            "اختر إحدى طرق الدفع.",
 		"error_number":            "رقم البطاقة غير صالح. تحقق من الأرقام.",
 		"error_real_card":         "هذه ليست من بطاقات الاختبار. لا تُدخل بطاقة حقيقية هنا أبدًا.",
-		"error_expiry":            "أدخل تاريخًا مستقبليًا بصيغة شهر / سنة، مثل 12 / 34.",
+		"error_expiry":            "أدخل تاريخًا مستقبليًا بصيغة شهر / سنة، مثل \u206612 / 34\u2069.",
 		"error_cvc":               "أدخل ثلاثة أو أربعة أرقام.",
 		"expired_title":           "انتهت صلاحية صفحة الدفع هذه",
 		"expired_text":            "لم يُخصم أي مبلغ. عُد لتبدأ من جديد.",

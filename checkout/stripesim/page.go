@@ -169,14 +169,14 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, p *payment, f f
 	if err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
-	id, confirming := after.id(prefixSession), r.PathValue("session") != "" && strings.HasSuffix(r.URL.Path, "/confirm")
+	id := after.id(prefixSession)
 	switch {
 	case after.Session.Status == statusComplete:
 		redirect(w, after.successURL())
-	case after.Session.Status == statusOpen && after.Intent.Status == statusRequiresAction && !confirming:
-		redirect(w, id+"/confirm")
-	case confirming:
+	case strings.HasSuffix(r.URL.Path, "/confirm"):
 		redirect(w, "../"+id)
+	case after.Intent != nil && after.Intent.Status == statusRequiresAction:
+		redirect(w, id+"/confirm")
 	default:
 		redirect(w, id)
 	}

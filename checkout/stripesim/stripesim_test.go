@@ -794,3 +794,78 @@ func step(p *payment, now time.Time) bool {
 	next := p.keys()["due"]
 	return next != "" && next <= store.TimeKey(now)
 }
+
+func TestConcurrentRequests(t *testing.T) {
+	b := start(t, nil)
+	_, intent := b.paid(CardSucceeds)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	refunds, sessions := 0, map[any]bool{}
+	for i := range 12 {
+		wg.Go(func() {
+			status, o, _ := b.api("POST", "/v1/refunds", "payment_intent", intent, "amount", "20000", "Idempotency-Key:", fmt.Sprint(i))
+			mu.Lock()
+			defer mu.Unlock()
+			if status == http.StatusOK {
+				refunds++
+			} else if status != http.StatusBadRequest {
+				t.Errorf("refund: %d %v", status, o)
+			}
+		})
+		wg.Go(func() {
+			status, o, _ := b.api("POST", "/v1/checkout/sessions", append(slices.Clone(sessionPairs), "Idempotency-Key:", "one")...)
+			mu.Lock()
+			defer mu.Unlock()
+			if status == http.StatusOK {
+				sessions[o["id"]] = true
+			} else if status != http.StatusConflict {
+				t.Errorf("session: %d %v", status, o)
+			}
+		})
+	}
+	wg.Wait()
+	if refunds != 7 || len(sessions) != 1 {
+		t.Errorf("%d refunds and %d sessions, want 7 and 1", refunds, len(sessions))
+	}
+}
+
+// FuzzAPI sends any body to the endpoints that change something.
+func FuzzAPI(f *testing.F) {
+	engine, err := sqlite.Open(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = engine.Close() })
+	s, err := New(f.Context(), Options{Engine: engine})
+	if err != nil {
+		f.Fatal(err)
+	}
+	form := url.Values{}
+	for i := 0; i < len(sessionPairs); i += 2 {
+		form.Set(sessionPairs[i], sessionPairs[i+1])
+	}
+	f.Add(form.Encode(), "payment_intent=pi_1&amount=-1", "email=a%40b.c&number=4242")
+	f.Add("expand[]=a.b.c&metadata[]]=1&line_items[0]=", "amount=99999999999999999999", "%zz")
+	f.Fuzz(func(t *testing.T, session, refund, page string) {
+		post := func(path, body string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest("POST", path, strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer sk_test_1")
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code >= 500 {
+				t.Errorf("POST %s %q: %d %s", path, body, w.Code, w.Body)
+			}
+			return w
+		}
+		post("/v1/refunds", refund)
+		if w := post("/v1/checkout/sessions", session); w.Code == http.StatusOK {
+			var o map[string]any
+			if err := json.Unmarshal(w.Body.Bytes(), &o); err != nil {
+				t.Fatal(err)
+			}
+			post("/checkout/"+o["id"].(string), page)
+			post("/checkout/"+o["id"].(string)+"/confirm", page)
+		}
+	})
+}
