@@ -3,6 +3,8 @@ package seed
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,6 +182,9 @@ func TestDemoDepositsInEveryCurrency(t *testing.T) {
 				sum = sum.Add(*l.Amount)
 			}
 		}
+		if len(p.Options.Rooms) < 2 || p.Options.Rooms[0].Surcharge.Amount != 0 {
+			t.Errorf("%s: a choice of rooms is wanted, the first of them at the price of the lines", p.ID)
+		}
 		deposit := sum.Percent(p.Deposit.BasisPoints)
 		for _, code := range payable {
 			m, ok := rates.Convert(deposit, code)
@@ -236,6 +241,11 @@ func TestDemoTexts(t *testing.T) {
 	for _, p := range read[catalog.Package](t, "packages.ndjson") {
 		check(p.ID+" name", p.Name)
 		check(p.ID+" summary", p.Summary)
+		for lang, summary := range p.Summary {
+			if !strings.Contains(summary, strconv.Itoa(p.Itinerary.Length())) {
+				t.Errorf("%s in %s: the summary does not say how many days it takes: %q", p.ID, lang, summary)
+			}
+		}
 		for _, d := range p.Itinerary.Days {
 			for i, it := range d.Items {
 				check(fmt.Sprintf("%s day %d item %d", p.ID, d.From, i), it.Text)
