@@ -67,6 +67,21 @@ func (e *Engine) Run(ctx context.Context, report func(error)) {
 	}
 }
 
+// CatchUp takes every change that is in the feed now into the index and
+// returns: for commands that search once, without Run.
+func (e *Engine) CatchUp(ctx context.Context) error {
+	target := e.cfg.Catalog.LastSeq()
+	for {
+		_, seq := e.Stats()
+		if seq >= target {
+			return nil
+		}
+		if err := e.follow(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
