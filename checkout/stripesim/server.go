@@ -49,7 +49,7 @@ type Options struct {
 	Key string
 	// BaseURL under which browsers reach the server, without a slash at the end,
 	// such as https://example.org/stripesim; empty is http:// and the host of
-	// the request that creates a session.
+	// the request that creates a session. Required under a prefix.
 	BaseURL string
 	// WebhookURL that events are sent to; empty sends none.
 	WebhookURL string
