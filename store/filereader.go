@@ -58,12 +58,11 @@ func (f *FileReader) Read(p []byte) (int, error) {
 // could: a failure that is not the engine's.
 func (f *FileReader) Err() error { return f.err }
 
-// Info returns size, sum and time of what was read. Times are kept to the
+// Describe fills in size, sum and time of what was read. Times are kept to the
 // millisecond, which every engine stores.
-func (f *FileReader) Info() FileInfo {
-	return FileInfo{
-		Size:    f.size,
-		SHA256:  hex.EncodeToString(f.sum.Sum(nil)),
-		Created: time.Now().UTC().Truncate(time.Millisecond),
-	}
+func (f *FileReader) Describe(info FileInfo) FileInfo {
+	info.Size = f.size
+	info.SHA256 = hex.EncodeToString(f.sum.Sum(nil))
+	info.Created = time.Now().UTC().Truncate(time.Millisecond)
+	return info
 }

@@ -93,11 +93,14 @@ func (d *documents) migrate(ctx context.Context) error {
 	return nil
 }
 
+// fillPage is how many documents fill holds in memory at once.
+const fillPage = 50
+
 // fill derives the index values of every document anew. A document that
 // another node changes meanwhile has got its values from there.
 func (d *documents) fill(ctx context.Context) error {
 	for after := (store.Position{}); ; {
-		page, err := d.page(ctx, store.Query{Limit: store.DefaultPage}, after)
+		page, err := d.page(ctx, store.Query{Limit: fillPage}, after)
 		if err != nil {
 			return err
 		}

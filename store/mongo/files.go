@@ -135,8 +135,7 @@ func (f *files) upload(ctx context.Context, content bson.ObjectID, name, content
 			break // the end: every failure is in source.Err
 		}
 	}
-	info := source.Info()
-	info.Name, info.ContentType = name, contentType
+	info := source.Describe(store.FileInfo{Name: name, ContentType: contentType})
 	_, err := f.files.InsertOne(ctx, fileDocument{
 		Name: name, Content: content, ContentType: contentType,
 		Size: info.Size, SHA256: info.SHA256, Created: info.Created,

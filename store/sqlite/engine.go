@@ -119,7 +119,8 @@ func open(dir string) (_ *Engine, err error) {
 	if e.lock, err = lockFolder(dir); err != nil {
 		return nil, err
 	}
-	if e.write, err = e.database(1, "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(67108864)"); err != nil {
+	// Without fullfsync macOS leaves writes in the cache of the drive.
+	if e.write, err = e.database(1, "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "checkpoint_fullfsync(1)", "journal_size_limit(67108864)"); err != nil {
 		return nil, unusable(dir, err)
 	}
 	if e.conn, err = e.write.Conn(context.Background()); err != nil {

@@ -89,41 +89,47 @@ func (f *files) Create(ctx context.Context, name, contentType string, r io.Reade
 	temporary := filepath.Join(f.dir, newFolder, rand.Text())
 	// After the file is published nothing is left under this name.
 	defer func() { _ = os.Remove(temporary) }()
-	info, err := write(ctx, temporary, r, limit)
+	info, err := write(temporary, store.FileInfo{Name: name, ContentType: contentType}, store.NewFileReader(ctx, r, limit))
 	if err != nil {
 		return store.FileInfo{}, err
 	}
-	info.Name, info.ContentType = name, contentType
-	if err := f.publish(temporary, info); err != nil {
+	if err := f.publish(temporary, name); err != nil {
 		return store.FileInfo{}, err
 	}
 	return info, nil
 }
 
-// write streams the content to a new file.
-func write(ctx context.Context, path string, r io.Reader, limit int64) (store.FileInfo, error) {
+// write brings a new file to the disk, content and description.
+func write(path string, info store.FileInfo, source *store.FileReader) (store.FileInfo, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return store.FileInfo{}, fileFault(err)
 	}
 	defer file.Close()
-	source := store.NewFileReader(ctx, r, limit)
 	if _, err := io.Copy(file, source); err != nil {
 		if failed := source.Err(); failed != nil {
 			return store.FileInfo{}, failed
 		}
 		return store.FileInfo{}, fileFault(err)
 	}
-	return source.Info(), nil
+	info = source.Describe(info)
+	text, err := json.Marshal(description(info))
+	if err != nil {
+		return store.FileInfo{}, fileFault(err)
+	}
+	tail := binary.BigEndian.AppendUint64(text, uint64(len(text)))
+	if _, err := file.Write(append(tail, trailerMark...)); err != nil {
+		return store.FileInfo{}, fileFault(err)
+	}
+	if err := file.Sync(); err != nil {
+		return store.FileInfo{}, fileFault(err)
+	}
+	return info, fileFault(file.Close())
 }
 
-// publish appends the description to a written file, brings it to the disk
-// and gives it its name, unless that is taken.
-func (f *files) publish(temporary string, info store.FileInfo) error {
-	if err := describe(temporary, info); err != nil {
-		return fileFault(err)
-	}
-	path := f.path(info.Name)
+// publish gives a written file its name, unless that is taken.
+func (f *files) publish(temporary, name string) error {
+	path := f.path(name)
 	folder := filepath.Dir(path)
 	f.publishing.Lock()
 	defer f.publishing.Unlock()
@@ -145,27 +151,6 @@ func (f *files) publish(temporary string, info store.FileInfo) error {
 		return fileFault(errors.Join(err, os.Remove(path)))
 	}
 	return nil
-}
-
-func describe(path string, info store.FileInfo) error {
-	text, err := json.Marshal(description(info))
-	if err != nil {
-		return err
-	}
-	tail := binary.BigEndian.AppendUint64(text, uint64(len(text)))
-	tail = append(tail, trailerMark...)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if _, err := file.Write(tail); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	return file.Close()
 }
 
 // syncFolder brings the names in a folder to the disk. Windows has no such

@@ -110,7 +110,7 @@ func testFiles(t *testing.T, engine store.Engine) {
 // testLargeFile streams a file that no single document or buffer holds.
 func testLargeFile(t *testing.T, engine store.Engine) {
 	ctx, files := t.Context(), engine.Files()
-	const size = 5<<20 + 12345
+	const size = 4<<20 + 12345
 	stream := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{1}), size) }
 	info, err := files.Create(ctx, "large", "application/octet-stream", iotest.HalfReader(stream()), size)
 	want(t, err, ok)
@@ -147,7 +147,7 @@ func testFailingReader(t *testing.T, engine store.Engine) {
 
 func testRacingFiles(t *testing.T, engine store.Engine) {
 	ctx, files := t.Context(), engine.Files()
-	const racers, size = 8, 1<<20 + 7
+	const racers, size = 5, 1<<20 + 7
 	var won atomic.Int64
 	parallel(racers, func(i int) {
 		body := bytes.Repeat([]byte{'a' + byte(i)}, size)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,11 +16,12 @@ import (
 // testPagingAsModel does what it likes to a collection and to a map, and
 // compares every query with the map's answer.
 func testPagingAsModel(t *testing.T, engine store.Engine) {
-	var run atomic.Int64
+	c := collection(t, engine, people)
 	rapid.Check(t, func(r *rapid.T) {
-		def := people
-		def.Name = letters("m_", run.Add(1))
-		m := &model{r: r, c: open(r, t, engine, def), docs: map[string]person{}}
+		m := &model{c: c, docs: map[string]person{}}
+		m.check(r, c.Each(r.Context(), store.Query{}, func(rec store.Record[person]) error {
+			return c.Delete(r.Context(), rec.ID, rec.Version)
+		}), ok)
 		r.Repeat(map[string]func(*rapid.T){
 			"insert":  m.insert,
 			"replace": m.replace,
@@ -31,24 +31,7 @@ func testPagingAsModel(t *testing.T, engine store.Engine) {
 	})
 }
 
-func open(r *rapid.T, t *testing.T, engine store.Engine, def store.Def[person]) *store.Collection[person] {
-	c, err := store.Open(t.Context(), engine, def)
-	if err != nil {
-		r.Fatal(err)
-	}
-	return c
-}
-
-// letters makes a name of a number.
-func letters(prefix string, n int64) string {
-	for ; n > 0; n /= 26 {
-		prefix += string(rune('a' + n%26))
-	}
-	return prefix
-}
-
 type model struct {
-	r    *rapid.T
 	c    *store.Collection[person]
 	docs map[string]person
 }

@@ -404,7 +404,7 @@ func testSchemas(t *testing.T, engine store.Engine) {
 func testLostUpdates(t *testing.T, engine store.Engine) {
 	ctx, c := t.Context(), collection(t, engine, people)
 	want(t, c.Insert(ctx, "counter", person{}), ok)
-	const writers, increments = 16, 20
+	const writers, increments = 16, 10
 	parallel(writers, func(int) {
 		for range increments {
 			if _, err := c.Update(ctx, "counter", func(p *person) error { p.N++; return nil }); err != nil {
@@ -530,12 +530,12 @@ func testNewIndex(t *testing.T, open Opener) {
 		want(t, engine.Close(), ok)
 	}
 	run(store.Def[person]{Name: people.Name}, func(c *store.Collection[person]) {
-		for i := range 130 {
+		for i := range 60 {
 			want(t, c.Insert(ctx, fmt.Sprintf("%03d", i), person{Name: fmt.Sprint("n", i%2), Email: fmt.Sprint("e", i)}), ok)
 		}
 	})
 	run(name, func(c *store.Collection[person]) {
-		if n := len(find(t, c, store.Query{Index: "name", Equal: "n1"})); n != 65 {
+		if n := len(find(t, c, store.Query{Index: "name", Equal: "n1"})); n != 30 {
 			t.Fatalf("%d found in the new index", n)
 		}
 		_, err := c.Find(ctx, store.Query{Index: "email"})
@@ -550,7 +550,7 @@ func testNewIndex(t *testing.T, open Opener) {
 	})
 	run(both, func(c *store.Collection[person]) {
 		same(t, find(t, c, store.Query{Index: "name", Equal: "changed"}), "007")
-		if n := len(find(t, c, store.Query{Index: "name", Equal: "n1"})); n != 64 {
+		if n := len(find(t, c, store.Query{Index: "name", Equal: "n1"})); n != 29 {
 			t.Fatalf("%d found in the index that came back", n)
 		}
 	})
@@ -563,7 +563,7 @@ func testNewIndex(t *testing.T, open Opener) {
 	want(t, err, fault.Conflict)
 	want(t, engine.Close(), ok)
 	run(both, func(c *store.Collection[person]) {
-		if n := len(find(t, c, store.Query{Index: "name"})); n != 130 {
+		if n := len(find(t, c, store.Query{Index: "name"})); n != 60 {
 			t.Fatalf("%d found after a refused schema", n)
 		}
 	})
