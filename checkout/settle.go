@@ -321,16 +321,25 @@ func (s *Service) run(ctx context.Context, id string, l look) (Booking, error) {
 	for range maxSteps {
 		st := decide(&r.b, s.now(), r.look)
 		if st.do == actNothing {
-			if err := s.show(ctx, r.b, r.missed != nil, l.sweep); err != nil {
-				return r.b, err
-			}
-			return r.b, r.missed
+			return r.b, r.end(ctx)
 		}
-		if err := r.do(ctx, st); err != nil {
+		switch err := r.do(ctx, st); {
+		case paymentsSilent(err):
+			r.missed = err
+			return r.b, r.end(ctx)
+		case err != nil:
 			return r.b, err
 		}
 	}
 	return r.b, fault.New(fault.Internal, "The booking does not come to rest.")
+}
+
+// end brings the list view up to the booking.
+func (r *run) end(ctx context.Context) error {
+	if err := r.s.show(ctx, r.b, r.missed != nil, r.sweep); err != nil {
+		return err
+	}
+	return r.missed
 }
 
 // silent marks an error of Payments after which the worker goes on later.
