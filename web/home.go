@@ -1,5 +1,168 @@
 package web
 
-import "github.com/labstack/echo/v4"
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
-func (s *Server) homeRoutes(e *echo.Echo) {}
+	"github.com/labstack/echo/v4"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/templates"
+)
+
+const (
+	homeFlagships = 8
+	homePackages  = 6
+)
+
+func (s *Server) homeRoutes(e *echo.Echo) {
+	e.Use(s.chooseLanguage)
+	e.GET("/", s.home)
+}
+
+// chooseLanguage takes ?lang= on any page as the reader's choice: it is kept,
+// and the page is shown in that language.
+func (s *Server) chooseLanguage(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		lang := r.URL.Query().Get("lang")
+		if r.Method != http.MethodGet || !slices.Contains(catalog.Languages, lang) || wantsJSON(c) {
+			return next(c)
+		}
+		c.SetCookie(&http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: int(preferenceFor.Seconds()),
+			HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(s.BaseURL, "https://")})
+		p := templates.Page{Locale: templates.LocaleFor(lang)}
+		return c.Redirect(http.StatusSeeOther, localPath(p.QueryURL(r.URL.Path, withoutLang(r.URL.Query()))))
+	}
+}
+
+func withoutLang(q url.Values) url.Values {
+	q.Del("lang")
+	return q
+}
+
+// home is the front page. Who comes for the first time is led to their own
+// language; who has chosen one, or comes from within the site, stays.
+func (s *Server) home(c echo.Context) error {
+	c.Response().Header().Add("Vary", "Accept-Language, Cookie")
+	if lang := s.homeLanguage(c); lang != langOf(c) {
+		return c.Redirect(http.StatusFound, templates.Page{}.URLIn(lang, "/")+query(c.Request().URL.RawQuery))
+	}
+	ctx := c.Request().Context()
+	p := s.page(c)
+	p.Title, p.Description = p.T("site.tagline"), p.T("home.lead")
+	p.JSONLD = []any{websiteLD(p)}
+	v, err := s.homeView(ctx, p)
+	if err != nil {
+		return err
+	}
+	return s.ok(c, templates.Home(p, v))
+}
+
+// homeLanguage is the language in which to show the front page. Only the
+// address without a language is open to question.
+func (s *Server) homeLanguage(c echo.Context) string {
+	lang := langOf(c)
+	from, err := url.Parse(c.Request().Referer())
+	if lang != "en" || err == nil && from.Host == c.Request().Host {
+		return lang
+	}
+	if cookie, err := c.Cookie(languageCookie); err == nil && slices.Contains(catalog.Languages, cookie.Value) {
+		return cookie.Value
+	}
+	return preferredLanguage(c.Request())
+}
+
+func (s *Server) homeView(ctx context.Context, p templates.Page) (templates.HomeView, error) {
+	v := templates.HomeView{Ideas: ideas(p)}
+	bySpecialty := map[string]int{}
+	err := s.Catalog.Treatments.Each(ctx, func(t catalog.Treatment) error {
+		v.CountTreatments++
+		bySpecialty[t.Specialty]++
+		if !t.Flagship || len(v.Flagships) >= homeFlagships {
+			return nil
+		}
+		card, err := s.treatmentCard(ctx, p, t)
+		card.Summary = clipSaid(card.Summary, cardSummary*2/3)
+		v.Flagships = append(v.Flagships, card)
+		return err
+	})
+	if err != nil {
+		return v, err
+	}
+	v.Specialties = specialtyWays(p, bySpecialty)
+	if v.Packages, err = s.featuredPackages(ctx, p); err != nil {
+		return v, err
+	}
+	for kind, n := range map[catalog.Kind]*int{catalog.KindHospital: &v.CountHospitals, catalog.KindOffering: &v.CountOfferings, catalog.KindPackage: &v.CountPackages} {
+		count, err := s.Catalog.Count(ctx, kind)
+		if err != nil {
+			return v, err
+		}
+		*n = int(count)
+	}
+	return v, nil
+}
+
+// specialtyWays puts the specialties with most treatments first.
+func specialtyWays(p templates.Page, counts map[string]int) []templates.SpecialtyWay {
+	var out []templates.SpecialtyWay
+	for id, n := range counts {
+		out = append(out, templates.SpecialtyWay{ID: id, Label: specialtyName(p, id), Count: n, Path: "/treatments#" + id})
+	}
+	slices.SortFunc(out, func(a, b templates.SpecialtyWay) int {
+		if a.Count != b.Count {
+			return b.Count - a.Count
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// featuredPackages are packages of different treatments, in the order of ids:
+// nobody pays for the place.
+func (s *Server) featuredPackages(ctx context.Context, p templates.Page) ([]templates.Card, error) {
+	var out []templates.Card
+	seen := map[string]bool{}
+	err := s.Catalog.Packages.Each(ctx, func(pkg catalog.Package) error {
+		if len(out) >= homePackages || seen[pkg.OfferingIDs[0]] {
+			return nil
+		}
+		card, err := s.packageCard(ctx, p, pkg)
+		if err != nil {
+			return err
+		}
+		seen[pkg.OfferingIDs[0]] = true
+		if !seen[card.Art] {
+			seen[card.Art] = true
+			card.Summary = clipSaid(card.Summary, cardSummary*2/3)
+			out = append(out, card)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// websiteLD describes the site and its search to search engines.
+func websiteLD(p templates.Page) any {
+	return map[string]any{
+		"@context": "https://schema.org", "@type": "WebSite", "name": p.T("site.name"), "url": p.Canonical(p.Tag), "inLanguage": p.Tag,
+		"potentialAction": map[string]any{"@type": "SearchAction", "target": p.Base + p.URL("/search") + "?q={query}", "query-input": "required name=query"},
+	}
+}
+
+// breadcrumbLD describes the way to a page to search engines.
+func breadcrumbLD(p templates.Page, crumbs []templates.Crumb) any {
+	var items []any
+	for i, c := range crumbs {
+		path := c.Path
+		if path == "" {
+			path = p.Path
+		}
+		items = append(items, map[string]any{"@type": "ListItem", "position": i + 1, "name": c.Label, "item": p.Base + p.URL(path)})
+	}
+	return map[string]any{"@context": "https://schema.org", "@type": "BreadcrumbList", "itemListElement": items}
+}

@@ -1,5 +1,381 @@
 package web
 
-import "github.com/labstack/echo/v4"
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-func (s *Server) searchRoutes(e *echo.Echo) {}
+	"github.com/labstack/echo/v4"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
+	"github.com/medtour/medtour/search"
+	"github.com/medtour/medtour/templates"
+)
+
+// hitsPerPage is how many results a page shows: enough to compare, few enough
+// for a slow line.
+const hitsPerPage = 12
+
+// searchKinds are the kinds of results in the order of their tabs.
+var searchKinds = []catalog.Kind{catalog.KindOffering, catalog.KindPackage, catalog.KindHospital, catalog.KindTreatment}
+
+// openFacets is how many facets show their values at once.
+const openFacets = 4
+
+// pageFacets are the facets that the page offers, most telling first.
+var pageFacets = []string{"specialty", "stay", "days", "month", "hospital", "district", "ownership", "pilot", "language", "insurer",
+	"booking_class", "service_type", "records_review", "package", "agency", "treatment"}
+
+func (s *Server) searchRoutes(e *echo.Echo) {
+	e.GET("/search", s.searchPage)
+	e.GET("/suggest", s.suggest)
+	e.GET("/how-results-are-ordered", s.orderPage)
+}
+
+func (s *Server) searchPage(c echo.Context) error {
+	ctx := c.Request().Context()
+	req, err := parseSearch(c.QueryParams(), langOf(c))
+	if err != nil {
+		return err
+	}
+	res, err := s.Search.Search(ctx, req)
+	if err != nil {
+		return err
+	}
+	last := lastPage(res.Total)
+	if req.Page > last {
+		return fault.New(fault.NotFound, "These results have %d pages.", last).WithCode("error.no_such_page")
+	}
+	p := s.page(c)
+	p.Search, p.Section = req.Query, sectionOf(req.Kind)
+	p.Title, p.Description = p.T("search.title"), p.T("search.description")
+	if req.Query != "" {
+		p.Title = p.T("search.title_for", "query", req.Query)
+	}
+	// Every filter is an address of its own; one of them is enough for others'
+	// search engines.
+	p.NoIndex = len(req.Filters) > 0 || req.Page > 1
+	v := searchView(p, req, res, func(facet, value string) string { return s.facetLabel(ctx, p, facet, value) })
+	for _, hit := range res.Hits {
+		card, ok, err := s.cardOf(ctx, p, hit.Kind, hit.ID)
+		if err != nil {
+			return err
+		}
+		if ok {
+			card.Why, card.Marks = whyOf(hit), marksOf(req.Query, res)
+			v.Cards = append(v.Cards, card)
+		}
+	}
+	return s.ok(c, templates.Search(p, v))
+}
+
+func sectionOf(kind catalog.Kind) string {
+	switch kind {
+	case catalog.KindPackage:
+		return "packages"
+	case catalog.KindHospital:
+		return "hospitals"
+	}
+	return "treatments"
+}
+
+func lastPage(total int) int { return max(1, (min(total, search.MaxDepth)+hitsPerPage-1)/hitsPerPage) }
+
+// parseSearch reads a search from an address. Parameters that mean nothing
+// here are left alone, since addresses carry the marks of those who share them.
+func parseSearch(q url.Values, lang string) (search.Request, error) {
+	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: lang, Page: 1, PerPage: hitsPerPage, Sort: q.Get("sort")}
+	if req.Kind == "" {
+		req.Kind = catalog.KindOffering
+	}
+	if n := q.Get("page"); n != "" {
+		page, err := strconv.Atoi(n)
+		if err != nil || page < 1 {
+			return req, fault.New(fault.Invalid, "The page of a list is a number from 1.").WithCode("error.page_number")
+		}
+		req.Page = page
+	}
+	for _, name := range search.FacetNames(req.Kind) {
+		values := slices.DeleteFunc(slices.Clone(q[name]), func(v string) bool { return v == "" })
+		if len(values) > 0 {
+			if req.Filters == nil {
+				req.Filters = map[string][]string{}
+			}
+			req.Filters[name] = values
+		}
+	}
+	return req, nil
+}
+
+// searchPath is the address of a search.
+func searchPath(r search.Request) string {
+	q := url.Values{}
+	set := func(key, value, standard string) {
+		if value != standard {
+			q.Set(key, value)
+		}
+	}
+	set("q", r.Query, "")
+	set("kind", string(r.Kind), string(catalog.KindOffering))
+	set("sort", r.Sort, "")
+	set("page", strconv.Itoa(max(r.Page, 1)), "1")
+	for name, values := range r.Filters {
+		q[name] = values
+	}
+	if len(q) == 0 {
+		return "/search"
+	}
+	return "/search?" + q.Encode()
+}
+
+// without returns the request without one value of a facet, on its first page.
+func without(r search.Request, facet, value string) search.Request {
+	filters := map[string][]string{}
+	for name, values := range r.Filters {
+		kept := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return name == facet && (value == "" || v == value) })
+		if len(kept) > 0 {
+			filters[name] = kept
+		}
+	}
+	r.Filters, r.Page = filters, 1
+	return r
+}
+
+// ofKind returns the request for another kind, with those filters that the
+// kind has.
+func ofKind(r search.Request, kind catalog.Kind) search.Request {
+	filters := map[string][]string{}
+	for name, values := range r.Filters {
+		if slices.Contains(search.FacetNames(kind), name) {
+			filters[name] = values
+		}
+	}
+	r.Kind, r.Filters, r.Page, r.Sort = kind, filters, 1, ""
+	return r
+}
+
+// searchView arranges a result for the page, without its cards.
+func searchView(p templates.Page, req search.Request, res search.Result, label func(facet, value string) string) templates.SearchView {
+	v := templates.SearchView{Query: req.Query, Kind: req.Kind, Total: res.Total, Searched: res.Searched,
+		Sorts: sortOptions(p, req), Pages: pager(req, lastPage(res.Total)), ClearPath: searchPath(cleared(req))}
+	for _, kind := range searchKinds {
+		tab := templates.Tab{Link: templates.Link{Label: p.T("search.kind." + string(kind)), Path: searchPath(ofKind(req, kind))},
+			Count: res.Counts[kind], Current: kind == req.Kind}
+		v.Tabs = append(v.Tabs, tab)
+		if res.Total == 0 && tab.Count > 0 {
+			v.Elsewhere = append(v.Elsewhere, templates.Link{Label: tab.Label + " (" + p.Int(tab.Count) + ")", Path: tab.Path})
+		}
+	}
+	v.Facets, v.Chips = facetViews(p, req, res, label)
+	if res.DidYouMean != "" && res.DidYouMean != res.Searched {
+		meant := req
+		meant.Query, meant.Page = res.DidYouMean, 1
+		v.DidYouMean = &templates.Link{Label: res.DidYouMean, Path: searchPath(meant)}
+	}
+	for _, r := range res.Relaxations {
+		v.Elsewhere = append(v.Elsewhere, relaxation(p, req, r))
+	}
+	if res.Total == 0 {
+		v.Ideas = ideas(p)
+	}
+	return v
+}
+
+func cleared(r search.Request) search.Request {
+	r.Filters, r.Page = nil, 1
+	return r
+}
+
+// relaxation is a way on from nothing: without a filter, or without a word.
+func relaxation(p templates.Page, req search.Request, r search.Relaxation) templates.Link {
+	if r.DropFilter != "" {
+		return templates.Link{Label: p.N("search.without_filter", r.Count, "filter", p.Or("facet."+r.DropFilter, r.DropFilter)),
+			Path: searchPath(without(req, r.DropFilter, ""))}
+	}
+	req.Query, req.Page = r.Query, 1
+	return templates.Link{Label: p.N("search.without_word", r.Count, "word", r.DropWord), Path: searchPath(req)}
+}
+
+func facetViews(p templates.Page, req search.Request, res search.Result, label func(facet, value string) string) (facets []templates.Facet, chips []templates.Link) {
+	for _, name := range pageFacets {
+		i := slices.IndexFunc(res.Facets, func(f search.Facet) bool { return f.Name == name })
+		if i < 0 {
+			continue
+		}
+		f := templates.Facet{Name: name, Label: p.Or("facet."+name, name), Open: len(facets) < openFacets}
+		for _, value := range res.Facets[i].Values {
+			o := templates.Option{Value: value.Value, Label: label(name, value.Value), Count: value.Count, Selected: value.Selected}
+			f.Values = append(f.Values, o)
+			if o.Selected {
+				f.Open = true
+				chips = append(chips, templates.Link{Label: f.Label + ": " + o.Label, Path: searchPath(without(req, name, o.Value))})
+			}
+		}
+		// What is chosen stays in sight.
+		slices.SortStableFunc(f.Values, func(a, b templates.Option) int { return rank(b.Selected) - rank(a.Selected) })
+		facets = append(facets, f)
+	}
+	return facets, chips
+}
+
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func sortOptions(p templates.Page, req search.Request) []templates.Option {
+	var out []templates.Option
+	for _, order := range search.Sorts {
+		if order == search.SortDeparture && req.Kind != catalog.KindPackage && req.Kind != catalog.KindOffering ||
+			order == search.SortStay && req.Kind == catalog.KindHospital {
+			continue
+		}
+		value := order
+		if order == search.SortRelevance {
+			value = ""
+		}
+		out = append(out, templates.Option{Value: value, Label: p.T("sort." + order), Selected: req.Sort == value || req.Sort == order})
+	}
+	return out
+}
+
+// pager links the pages around the present one, the first and the last.
+func pager(req search.Request, last int) templates.Pager {
+	at := func(page int) string {
+		r := req
+		r.Page = page
+		return searchPath(r)
+	}
+	v := templates.Pager{Page: req.Page, Last: last}
+	if req.Page > 1 {
+		v.Previous = at(req.Page - 1)
+	}
+	if req.Page < last {
+		v.Next = at(req.Page + 1)
+	}
+	before := 0
+	for n := 1; n <= last; n++ {
+		if n != 1 && n != last && (n < req.Page-1 || n > req.Page+1) {
+			continue
+		}
+		if n > before+1 {
+			v.Links = append(v.Links, templates.PageLink{})
+		}
+		v.Links = append(v.Links, templates.PageLink{Number: n, Path: at(n)})
+		before = n
+	}
+	return v
+}
+
+// facetLabel is the name of a facet's value for the reader. One that is not
+// known shows as it is.
+func (s *Server) facetLabel(ctx context.Context, p templates.Page, facet, value string) string {
+	name := func(t catalog.Text, err error) string {
+		if err != nil || p.Name(t) == "" {
+			return value
+		}
+		return p.Name(t)
+	}
+	switch facet {
+	case "treatment":
+		t, err := s.Catalog.Treatments.Get(ctx, value)
+		return name(t.Name, err)
+	case "hospital":
+		h, err := s.Catalog.Hospitals.Get(ctx, value)
+		return name(h.Name, err)
+	case "agency":
+		o, err := s.Catalog.Organisations.Get(ctx, value)
+		return name(o.Name, err)
+	case "insurer":
+		i, err := s.Catalog.Insurers.Get(ctx, value)
+		return name(catalog.Text{"en": i.Name}, err)
+	case "language":
+		return p.LanguageName(value)
+	case "month":
+		return p.PartialDate(value)
+	case "specialty":
+		return specialtyName(p, value)
+	case "stay", "days":
+		return p.Or("days."+value, value)
+	}
+	return p.Or(facet+"."+value, value)
+}
+
+// whyOf leaves out what explains itself: a word that stands in the hit.
+func whyOf(h search.Hit) []templates.Why {
+	var out []templates.Why
+	for _, w := range h.Why {
+		if w.Means != "" && !strings.EqualFold(w.Typed, w.Means) {
+			out = append(out, templates.Why{Typed: w.Typed, Means: w.Means})
+		}
+	}
+	return out
+}
+
+// marksOf are the words to mark in hits: those typed and those they were taken
+// for.
+func marksOf(query string, res search.Result) []string {
+	if res.Searched != "" {
+		query = res.Searched
+	}
+	return append(strings.FieldsFunc(query, func(r rune) bool { return strings.ContainsRune(" ,;.?!、,。", r) }), res.Matched...)
+}
+
+// ideas are searches to try.
+func ideas(p templates.Page) []templates.Link {
+	var out []templates.Link
+	for i := 1; i <= 5; i++ {
+		q := p.T("idea." + strconv.Itoa(i))
+		out = append(out, templates.Link{Label: q, Path: "/search?" + url.Values{"q": {q}}.Encode()})
+	}
+	return out
+}
+
+// suggestion is an entry of the list below the search field.
+type suggestion struct {
+	Kind  catalog.Kind `json:"kind"`
+	Label string       `json:"label"`
+	// Title and URL of the entry; for a query the search for it.
+	Title string `json:"title"`
+	URL   string `json:"url"`
+}
+
+const (
+	maxSuggestions = 8
+	// suggestFor is how long a browser may keep suggestions.
+	suggestFor = 5 * time.Minute
+)
+
+// suggest answers the search field while somebody types.
+func (s *Server) suggest(c echo.Context) error {
+	lang := c.QueryParam("lang")
+	if lang == "" {
+		lang = langOf(c)
+	}
+	found, err := s.Search.Suggest(c.Request().Context(), c.QueryParam("q"), lang, maxSuggestions)
+	if err != nil {
+		return err
+	}
+	p := templates.Page{Locale: templates.LocaleFor(lang)}
+	out := make([]suggestion, 0, len(found))
+	for _, f := range found {
+		out = append(out, suggestion{Kind: f.Kind, Label: p.T("suggest." + string(f.Kind)), Title: f.Title, URL: p.URL(pathOf(f.Kind, f.ID))})
+	}
+	c.Response().Header().Set("Cache-Control", "private, max-age="+strconv.Itoa(int(suggestFor.Seconds())))
+	return c.JSON(200, out)
+}
+
+// pathOf is the address of an entry's page, without language prefix.
+func pathOf(kind catalog.Kind, id string) string { return "/" + string(kind) + "s/" + id }
+
+func (s *Server) orderPage(c echo.Context) error {
+	p := s.page(c)
+	p.Title, p.Description = p.T("order.title"), p.T("order.lead")
+	return s.ok(c, templates.Order(p))
+}
