@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,7 +68,19 @@ type world struct {
 	offerings  []catalog.Offering
 }
 
+var loaded struct {
+	once sync.Once
+	world
+}
+
+// load reads the files once for all tests.
 func load(t *testing.T) world {
+	t.Helper()
+	loaded.once.Do(func() { loaded.world = readAll(t) })
+	return loaded.world
+}
+
+func readAll(t *testing.T) world {
 	t.Helper()
 	return world{
 		insurers:   read[catalog.Insurer](t, "insurers.ndjson"),
@@ -301,6 +314,13 @@ func TestBookingClasses(t *testing.T) {
 		if class, ok := want[v.ID]; ok && v.BookingClass != class {
 			t.Errorf("%s is %s, want %s", v.ID, v.BookingClass, class)
 		}
+		if !v.BookingClass.Sellable() {
+			for _, c := range v.Claims {
+				if c.Kind == catalog.ClaimPrice && c.Solid(now()) {
+					t.Errorf("%s may not be sold and has a price fit for a card", v.ID)
+				}
+			}
+		}
 		if v.BookingClass == catalog.Instant && v.Timeline.Nights().Max > 1 {
 			t.Errorf("%s is instant with %d nights on the ward", v.ID, v.Timeline.Nights().Max)
 		}
@@ -356,6 +376,20 @@ func TestLanguages(t *testing.T) {
 				t.Errorf("%s: indication %v lacks a language", v.ID, ind.Name)
 			}
 		}
+	}
+	chinese := func(of string, claims []catalog.Claim) {
+		for _, c := range claims {
+			if c.Text["en"] == "" || c.Text["zh-Hans"] == "" {
+				t.Errorf("%s: claim %q is not in both languages", of, c.Text["en"])
+			}
+		}
+	}
+	for _, v := range w.treatments {
+		chinese(v.ID, v.Claims)
+		chinese(v.ID, v.Timeline.Basis)
+	}
+	for _, o := range w.offerings {
+		chinese(o.ID, o.Claims)
 	}
 	for _, h := range w.hospitals {
 		if h.Summary["en"] == "" || h.Summary["zh-Hans"] == "" {
