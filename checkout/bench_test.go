@@ -51,24 +51,24 @@ type power struct {
 	// after lets the operation at which the process dies have its effect.
 	after bool
 	dead  bool
-	count int
 }
 
 // die makes the process die at operation n from now, counted from 0.
 func (p *power) die(n int, after bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.left, p.after, p.dead, p.count = n, after, false, 0
+	p.left, p.after, p.dead = n, after, false
 }
 
-// revive returns how many operations there were since die, and whether the
-// process died.
-func (p *power) revive() (count int, died bool) {
+// revive reports whether the process was dead; a dead one lives on.
+func (p *power) revive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	count, died = p.count, p.dead
-	p.left, p.dead = -1, false
-	return count, died
+	dead := p.dead
+	if dead {
+		p.left, p.dead = -1, false
+	}
+	return dead
 }
 
 var errDead = fault.New(fault.Unavailable, "The process is dead.")
@@ -79,7 +79,6 @@ func (p *power) use(f func() error) error {
 		p.mu.Unlock()
 		return errDead
 	}
-	p.count++
 	dies := p.left == 0
 	p.dead = dies
 	if p.left > 0 {
