@@ -1,5 +1,187 @@
 package web
 
-import "github.com/labstack/echo/v4"
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 
-func (s *Server) apiRoutes(e *echo.Echo) {}
+	"github.com/labstack/echo/v4"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
+	"github.com/medtour/medtour/search"
+	"github.com/medtour/medtour/templates"
+)
+
+func (s *Server) apiRoutes(e *echo.Echo) {
+	api := e.Group("/api/v1")
+	api.GET("/search", s.apiSearch)
+	api.GET("/offerings/:id", apiEntry(s, s.Catalog.Offerings))
+	api.GET("/packages/:id", apiEntry(s, s.Catalog.Packages))
+	api.GET("/hospitals/:id", apiEntry(s, s.Catalog.Hospitals))
+	api.GET("/treatments/:id", apiEntry(s, s.Catalog.Treatments))
+}
+
+// apiResults is the answer to a search.
+type apiResults struct {
+	Total int `json:"total"`
+	// TookMS is the time spent searching, in milliseconds.
+	TookMS float64  `json:"took_ms"`
+	Hits   []apiHit `json:"hits"`
+	// Facets by name, each with counts that its own choice does not narrow.
+	Facets     map[string][]apiFacetValue `json:"facets"`
+	DidYouMean string                     `json:"did_you_mean"`
+}
+
+type apiHit struct {
+	ID    string       `json:"id"`
+	Kind  catalog.Kind `json:"kind"`
+	Title string       `json:"title"`
+	URL   string       `json:"url"`
+	Score float64      `json:"score"`
+	Why   []apiWhy     `json:"why"`
+	// Treatment and Hospital are ids, empty where the hit is about none.
+	Treatment string `json:"treatment,omitempty"`
+	Hospital  string `json:"hospital,omitempty"`
+}
+
+type apiWhy struct {
+	Typed string `json:"typed"`
+	Means string `json:"means"`
+}
+
+type apiFacetValue struct {
+	Value    string `json:"value"`
+	Label    string `json:"label"`
+	Count    int    `json:"count"`
+	Selected bool   `json:"selected"`
+}
+
+// apiParams are the parameters of a search that are not facets.
+var apiParams = []string{"q", "kind", "lang", "page", "per_page", "sort"}
+
+func (s *Server) apiSearch(c echo.Context) error {
+	ctx := c.Request().Context()
+	req, err := parseAPISearch(c.QueryParams())
+	if err != nil {
+		return err
+	}
+	res, err := s.Search.Search(ctx, req)
+	if err != nil {
+		return err
+	}
+	p := templates.Page{Locale: templates.LocaleFor(req.Lang), Base: s.BaseURL}
+	out := apiResults{Total: res.Total, TookMS: float64(res.Took.Microseconds()) / 1000, Hits: make([]apiHit, 0, len(res.Hits)),
+		Facets: map[string][]apiFacetValue{}, DidYouMean: res.DidYouMean}
+	for _, h := range res.Hits {
+		hit := apiHit{ID: h.ID, Kind: h.Kind, Title: h.Title, URL: s.BaseURL + p.URL(pathOf(h.Kind, h.ID)), Score: h.Score,
+			Why: []apiWhy{}, Treatment: h.TreatmentID, Hospital: h.HospitalID}
+		for _, w := range h.Why {
+			hit.Why = append(hit.Why, apiWhy(w))
+		}
+		out.Hits = append(out.Hits, hit)
+	}
+	for _, f := range res.Facets {
+		for _, v := range f.Values {
+			out.Facets[f.Name] = append(out.Facets[f.Name], apiFacetValue{v.Value, s.facetLabel(ctx, p, f.Name, v.Value), v.Count, v.Selected})
+		}
+	}
+	return c.JSON(http.StatusOK, out)
+}
+
+// parseAPISearch reads a search and names every parameter that is wrong: who
+// writes a program wants to know.
+func parseAPISearch(q url.Values) (search.Request, error) {
+	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: q.Get("lang"), Sort: q.Get("sort"), Filters: map[string][]string{}}
+	if req.Kind == "" {
+		req.Kind = catalog.KindOffering
+	}
+	if req.Lang == "" {
+		req.Lang = "en"
+	}
+	var f fault.Fields
+	number := func(name string, to *int, limit int) {
+		if !q.Has(name) {
+			return
+		}
+		n, err := strconv.Atoi(q.Get(name))
+		if err != nil || n < 1 || n > limit {
+			f.Add(name, "range", "a number from 1 to %d", limit)
+		}
+		*to = n
+	}
+	number("page", &req.Page, search.MaxDepth)
+	number("per_page", &req.PerPage, search.MaxPerPage)
+	if !slices.Contains(catalog.Languages, req.Lang) {
+		f.Add("lang", "language", "use one of %v", catalog.Languages)
+	}
+	if !slices.Contains(searchKinds, req.Kind) {
+		f.Add("kind", "enum", "use offering, package, hospital or treatment")
+	}
+	facets := search.FacetNames(req.Kind)
+	for name, values := range q {
+		switch {
+		case slices.Contains(facets, name):
+			req.Filters[name] = values
+		case !slices.Contains(apiParams, name) && len(facets) > 0:
+			f.Add(clipText(name, 40), "unknown", "there is no such parameter; facets of this kind are %v", facets)
+		}
+	}
+	return req, f.Err("the search cannot be done as asked")
+}
+
+// apiEntry serves what is published of one entry.
+func apiEntry[T catalog.Entity](s *Server, repo *catalog.Repo[T]) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		v, err := repo.Get(c.Request().Context(), c.Param("id"))
+		if err != nil {
+			return err
+		}
+		entry, err := s.shownEntry(v)
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, entry)
+	}
+}
+
+// shownEntry is an entry as JSON with its kind and address, without claims
+// that may not be shown.
+func (s *Server) shownEntry(v catalog.Entity) (map[string]any, error) {
+	data, err := json.Marshal(s.withShownClaims(v))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	if err := json.Unmarshal(data, &out); err != nil {
+		return nil, err
+	}
+	out["kind"] = v.EntityKind()
+	out["url"] = s.BaseURL + pathOf(v.EntityKind(), v.EntityID())
+	return out, nil
+}
+
+// withShownClaims returns a copy of an entry without claims that may not be
+// shown.
+func (s *Server) withShownClaims(v catalog.Entity) catalog.Entity {
+	shown := func(claims []catalog.Claim) []catalog.Claim { return catalog.ShownClaims(claims, s.Now()) }
+	switch e := v.(type) {
+	case catalog.Treatment:
+		e.Claims, e.Timeline.Basis = shown(e.Claims), shown(e.Timeline.Basis)
+		return e
+	case catalog.Hospital:
+		e.Claims = shown(e.Claims)
+		return e
+	case catalog.Offering:
+		e.Claims = shown(e.Claims)
+		if e.Timeline != nil {
+			line := *e.Timeline
+			line.Basis = shown(line.Basis)
+			e.Timeline = &line
+		}
+		return e
+	}
+	return v
+}

@@ -80,7 +80,9 @@ func hospitalLine(p templates.Page, h catalog.Hospital) []string {
 	return line
 }
 
-func districtName(p templates.Page, district string) string { return p.Or("district."+district, district) }
+func districtName(p templates.Page, district string) string {
+	return p.Or("district."+district, district)
+}
 
 // offeringPrice returns the hospital's own price; what others report of prices
 // stands in the guide and never on a card.
@@ -448,8 +450,8 @@ func clipSaid(s templates.Said, limit int) templates.Said {
 	return s
 }
 
-// clipText shortens a text to whole sentences, or to whole words where the
-// first sentence is too long already.
+// clipText shortens a text to whole sentences, or to a part of a sentence or
+// whole words where the first sentence is too long already.
 func clipText(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s
@@ -460,9 +462,11 @@ func clipText(s string, limit int) string {
 			return string(r[:i+1])
 		}
 	}
-	for i := limit - 1; i > limit/2; i-- {
-		if r[i] == ' ' {
-			return string(r[:i]) + "…"
+	for _, stops := range []string{",;:—،、,;:", " "} {
+		for i := limit - 1; i > limit/2; i-- {
+			if strings.ContainsRune(stops, r[i]) {
+				return string(r[:i]) + "…"
+			}
 		}
 	}
 	return string(r[:limit-1]) + "…"

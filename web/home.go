@@ -21,6 +21,7 @@ const (
 func (s *Server) homeRoutes(e *echo.Echo) {
 	e.Use(s.chooseLanguage)
 	e.GET("/", s.home)
+	e.GET("/sitemap.xml", s.sitemap)
 }
 
 // chooseLanguage takes ?lang= on any page as the reader's choice: it is kept,
