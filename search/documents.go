@@ -42,8 +42,8 @@ const (
 	// tagField holds what the columns of a snapshot are made of, and what a
 	// phrase of the query may point at.
 	tagField = "tag"
-	// wordField is the dictionary of surface forms.
-	wordField = "word"
+	// wordField with a language is its dictionary of surface forms: word_en.
+	wordField = "word_"
 	// nameStart holds every name from each of its words on, for suggestions.
 	nameStart = "start"
 )
@@ -79,27 +79,33 @@ type builder struct {
 	fields map[string]*strings.Builder
 	tags   map[string]bool
 	starts map[string]bool
-	words  strings.Builder
+	words  map[string]*strings.Builder
 }
 
 func newBuilder() *builder {
-	return &builder{fields: map[string]*strings.Builder{}, tags: map[string]bool{}, starts: map[string]bool{}}
+	return &builder{fields: map[string]*strings.Builder{}, words: map[string]*strings.Builder{}, tags: map[string]bool{}, starts: map[string]bool{}}
 }
 
 func (b *builder) add(c class, tag, text string) {
 	if text == "" {
 		return
 	}
-	name := fieldName(c, languageOf(tag))
-	f := b.fields[name]
+	l := languageOf(tag)
+	appendLine(b.fields, fieldName(c, l), text)
+	b.word(l, text)
+}
+
+// word puts the words of a text into the dictionary of its language.
+func (b *builder) word(l *language, text string) { appendLine(b.words, wordField+l.code, text) }
+
+func appendLine(m map[string]*strings.Builder, key, text string) {
+	f := m[key]
 	if f == nil {
 		f = &strings.Builder{}
-		b.fields[name] = f
+		m[key] = f
 	}
 	f.WriteString(text)
 	f.WriteByte('\n')
-	b.words.WriteString(text)
-	b.words.WriteByte('\n')
 }
 
 func (b *builder) text(c class, t catalog.Text) {
@@ -190,12 +196,7 @@ func clipStart(s string) string {
 // have doc values, of which a snapshot makes its columns.
 func (b *builder) document(key string) *document.Document {
 	d := document.NewDocument(key)
-	names := make([]string, 0, len(b.fields))
-	for name := range b.fields {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range sortedKeys(b.fields) {
 		_, code, _ := strings.Cut(name, "_")
 		d.AddField(document.NewTextFieldCustom(name, nil, []byte(b.fields[name].String()), index.IndexField, fieldAnalyzer{languageByCode[code]}))
 	}
@@ -206,7 +207,9 @@ func (b *builder) document(key string) *document.Document {
 	}
 	addAll(tagField, index.IndexField|index.DocValues|index.SkipFreqNorm, b.tags)
 	addAll(nameStart, index.IndexField|index.SkipFreqNorm, b.starts)
-	d.AddField(document.NewTextFieldCustom(wordField, nil, []byte(b.words.String()), index.IndexField|index.SkipFreqNorm, surfaceAnalyzer{}))
+	for _, name := range sortedKeys(b.words) {
+		d.AddField(document.NewTextFieldCustom(name, nil, []byte(b.words[name].String()), index.IndexField|index.SkipFreqNorm, surfaceAnalyzer{}))
+	}
 	return d
 }
 

@@ -289,7 +289,11 @@ func (e *Engine) fill(ctx context.Context, idx bleve.Index) error {
 	src := e.source()
 	batch := idx.NewBatch()
 	words := newBuilder()
-	words.words.WriteString(e.vocab.words())
+	for _, c := range e.vocab.concepts {
+		for _, t := range c.terms {
+			words.word(languageOf(t.Lang), t.Text)
+		}
+	}
 	if err := batch.IndexAdvanced(words.document(vocabularyID)); err != nil {
 		return fmt.Errorf("search: write: %w", err)
 	}

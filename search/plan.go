@@ -37,6 +37,10 @@ type plan struct {
 // something.
 const noiseFactor = 0.12
 
+// wishFactor is the weight of a wish about the place (English spoken, private)
+// beside what is to be treated.
+const wishFactor = 0.4
+
 // newPlan reads a query: stop words of its language fall away, the longest
 // known phrases are taken first, and inside them again.
 func newPlan(book *phrasebook, query, lang string) *plan {
@@ -104,18 +108,20 @@ func detect(tokens []token, reader *language) *language {
 func (p *plan) divide(book *phrasebook, from, to, limit int) []*span {
 	for n := min(limit, to-from); n >= 1; n-- {
 		for i := from; i+n <= to; i++ {
-			if p.stop[i] || p.stop[i+n-1] {
-				continue
-			}
 			e := p.lookUp(book, i, i+n)
 			if e == nil {
 				continue
 			}
 			s := &span{from: i, to: i + n, entry: e, factor: 1}
-			if e.noise {
+			switch {
+			case e.noise && len(e.refs) == 0:
 				s.factor = noiseFactor
+			case e.wish():
+				s.factor = wishFactor
 			}
-			s.parts = p.divide(book, i, i+n, n-1)
+			if !e.off {
+				s.parts = p.divide(book, i, i+n, n-1)
+			}
 			out := p.divide(book, from, i, n)
 			out = append(out, s)
 			return append(out, p.divide(book, i+n, to, n)...)
@@ -148,10 +154,10 @@ func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
 	var found *entry
 	shared := false
 	try := func(l *language, tokens []token) {
-		key, n := phraseKey(l, tokens)
-		if n == 0 {
+		if len(tokens) > 1 && (l.stop[tokens[0].text] || l.stop[tokens[len(tokens)-1].text]) {
 			return
 		}
+		key, _ := phraseKey(l, tokens)
 		e := book.entries[key]
 		if e == nil || e == found || e.upper && !p.capitals(from, to) {
 			return
@@ -168,6 +174,7 @@ func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
 			}
 			found.merge(e.refs, e.label)
 			found.noise = found.noise && e.noise
+			found.off = found.off && e.off
 			found.name = found.name || e.name
 		}
 	}

@@ -111,6 +111,12 @@ func (sc *scorer) run(spans []*span, out *scores) possible {
 // phrase book knows it, what it points at.
 func (sc *scorer) span(s *span, out *scores) possible {
 	var p possible
+	if s.entry != nil && s.entry.off {
+		for k := range p {
+			p[k] = idf(0, sc.snap.count[k])
+		}
+		return p
+	}
 	if len(s.parts) > 0 {
 		p = sc.run(s.parts, out)
 	} else {

@@ -194,7 +194,7 @@ const maxMeanings = 5
 func (p *plan) meanings(lang string) []string {
 	var out []string
 	for _, s := range p.spans {
-		if s.entry == nil || s.entry.noise || len(s.entry.refs) == 0 {
+		if s.entry == nil || len(s.entry.refs) == 0 {
 			continue
 		}
 		label := s.entry.label.Get(lang)
@@ -211,7 +211,7 @@ func (snap *snapshot) why(p *plan, doc uint32, lang string) ([]Why, error) {
 	var visit func(spans []*span) error
 	visit = func(spans []*span) error {
 		for _, s := range spans {
-			if s.entry != nil && s.entry.noise {
+			if s.entry != nil && (s.entry.off || s.entry.noise && len(s.entry.refs) == 0) {
 				continue
 			}
 			pointed, err := snap.pointsAt(s.entry, doc)

@@ -293,7 +293,7 @@ func (s *snapshot) posting(field, term string) (*posting, error) {
 }
 
 func (s *snapshot) read(field, term string) (*posting, error) {
-	counted := field != tagField && field != wordField && field != nameStart
+	counted := field != tagField && field != nameStart && !strings.HasPrefix(field, wordField)
 	r, err := s.reader.TermFieldReader(context.Background(), []byte(term), field, counted, counted, false)
 	if err != nil {
 		return nil, fmt.Errorf("search: read postings: %w", err)
@@ -332,13 +332,18 @@ func lengthOf(norm float64) uint16 {
 	return uint16(min(math.Round(1/(norm*norm)), math.MaxUint16))
 }
 
-// docFrequency returns in how many documents a surface form stands.
-func (s *snapshot) docFrequency(word string) (int, error) {
-	p, err := s.posting(wordField, word)
-	if err != nil {
-		return 0, err
+// docFrequency returns in how many documents a surface form stands, in any
+// language that it may be in.
+func (s *snapshot) docFrequency(t token) (int, error) {
+	n := 0
+	for _, l := range candidates[t.script] {
+		p, err := s.posting(wordField+l.code, t.text)
+		if err != nil {
+			return 0, err
+		}
+		n += len(p.docs)
 	}
-	return len(p.docs), nil
+	return n, nil
 }
 
 // hasLanguage reports whether a document has a name in a language.

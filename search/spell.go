@@ -25,7 +25,7 @@ func (snap *snapshot) understand(query, lang string) (p *plan, corrected string,
 	last, changed := 0, false
 	for _, i := range unknown {
 		t := p.tokens[i]
-		better, err := snap.correct(t)
+		better, err := snap.correct(t, p.lang)
 		if err != nil {
 			return nil, "", err
 		}
@@ -81,7 +81,7 @@ func (snap *snapshot) knows(t token) (bool, error) {
 	if t.script == unbroken || strings.IndexFunc(t.text, unicode.IsDigit) >= 0 || utf8.RuneCountInString(t.text) < 3 {
 		return true, nil
 	}
-	if n, err := snap.docFrequency(t.text); err != nil || n > 0 {
+	if n, err := snap.docFrequency(t); err != nil || n > 0 {
 		return n > 0, err
 	}
 	for _, l := range candidates[t.script] {
@@ -112,13 +112,16 @@ const (
 	minCorrect = 4
 	// minTwoErrors is the shortest word in which two errors are believed.
 	minTwoErrors = 7
+	// minForeign is the shortest word that is corrected to one of a language
+	// other than the query's.
+	minForeign = 6
 	// maxCandidates bounds the dictionary words that are compared.
 	maxCandidates = 2000
 )
 
 // correct returns the dictionary's word nearest to an unknown one, two words
 // where a blank was left out, or nothing.
-func (snap *snapshot) correct(t token) (string, error) {
+func (snap *snapshot) correct(t token, lang *language) (string, error) {
 	n := utf8.RuneCountInString(t.text)
 	if n < minCorrect {
 		return "", nil
@@ -131,33 +134,53 @@ func (snap *snapshot) correct(t token) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	dict, err := fuzzy.FieldDictFuzzy(wordField, t.text, allowed, "")
-	if err != nil {
-		return "", fmt.Errorf("search: read dictionary: %w", err)
-	}
-	defer dict.Close()
 	best, bestCost := "", 1e9
-	for range maxCandidates {
-		e, err := dict.Next()
+	for _, l := range candidates[t.script] {
+		foreign := t.script == latin && l != lang && l.code != "en" && l.code != restCode
+		if foreign && n < minForeign {
+			continue
+		}
+		dict, err := fuzzy.FieldDictFuzzy(wordField+l.code, t.text, allowed, "")
 		if err != nil {
 			return "", fmt.Errorf("search: read dictionary: %w", err)
 		}
-		if e == nil {
-			break
-		}
-		d := distance([]rune(t.text), []rune(e.Term))
-		if d > allowed {
-			continue
-		}
-		cost := correctionCost(t.text, e.Term, d, e.Count)
-		if cost < bestCost || cost == bestCost && e.Term < best {
-			best, bestCost = e.Term, cost
+		err = eachEntry(dict, func(word string, count uint64) {
+			d := distance([]rune(t.text), []rune(word))
+			if d > allowed || l.stop[word] {
+				return
+			}
+			cost := correctionCost(t.text, word, d, count)
+			if foreign {
+				cost += 0.7
+			}
+			if cost < bestCost || cost == bestCost && word < best {
+				best, bestCost = word, cost
+			}
+		})
+		if err != nil {
+			return "", err
 		}
 	}
 	if best != "" {
 		return best, nil
 	}
-	return snap.parted(t.text)
+	return snap.parted(t)
+}
+
+// eachEntry calls f for the words of a dictionary, and closes it.
+func eachEntry(dict index.FieldDict, f func(word string, count uint64)) error {
+	defer dict.Close()
+	for range maxCandidates {
+		e, err := dict.Next()
+		if err != nil {
+			return fmt.Errorf("search: read dictionary: %w", err)
+		}
+		if e == nil {
+			break
+		}
+		f(e.Term, e.Count)
+	}
+	return nil
 }
 
 // correctionCost weighs a candidate: errors first, then an error in the first
@@ -191,22 +214,22 @@ func undouble(w string) string {
 const minPart = 3
 
 // parted cuts a word into two that the dictionary knows.
-func (snap *snapshot) parted(w string) (string, error) {
+func (snap *snapshot) parted(t token) (string, error) {
 	best, most := "", 0
-	for i := range w {
-		if i < minPart || len(w)-i < minPart {
+	for i := range t.text {
+		if i < minPart || len(t.text)-i < minPart {
 			continue
 		}
-		a, err := snap.docFrequency(w[:i])
+		a, err := snap.docFrequency(token{text: t.text[:i], script: t.script})
 		if err != nil {
 			return "", err
 		}
-		b, err := snap.docFrequency(w[i:])
+		b, err := snap.docFrequency(token{text: t.text[i:], script: t.script})
 		if err != nil {
 			return "", err
 		}
 		if n := min(a, b); n > most {
-			best, most = w[:i]+" "+w[i:], n
+			best, most = t.text[:i]+" "+t.text[i:], n
 		}
 	}
 	return best, nil

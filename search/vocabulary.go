@@ -30,6 +30,8 @@ type concept struct {
 	terms []catalog.Term
 	// noise words say nothing about what is looked for.
 	noise bool
+	// off words say that something is looked for that is not here.
+	off bool
 }
 
 // vocabulary is the curated table.
@@ -91,8 +93,12 @@ func (v *vocabulary) parse(name, body string) error {
 		}
 		c := concept{}
 		for _, target := range strings.Fields(cells[0]) {
-			if target == "noise" {
+			switch target {
+			case "noise":
 				c.noise = true
+				continue
+			case "off":
+				c.off = true
 				continue
 			}
 			tag, weight, err := parseTarget(target)
@@ -139,29 +145,28 @@ func parseTarget(s string) (string, float32, error) {
 // termsOf returns the terms that mean a target.
 func (v *vocabulary) termsOf(tag string) []catalog.Term { return v.byRef[tag] }
 
-// words returns every term in one text, for the dictionary of surface forms.
-func (v *vocabulary) words() string {
-	var b strings.Builder
-	for _, c := range v.concepts {
-		for _, t := range c.terms {
-			b.WriteString(t.Text)
-			b.WriteByte('\n')
-		}
-	}
-	return b.String()
-}
-
 // entry is what the phrase book knows of a phrase.
 type entry struct {
 	refs []ref
 	// label names the meaning to the reader: the terms of the concept.
 	label catalog.Text
 	noise bool
+	off   bool
 	// upper entries are abbreviations that are also common words: they count
 	// only in capitals.
 	upper bool
 	// name says that the phrase is the very name of something.
 	name bool
+}
+
+// wish reports whether the phrase asks for a property of the place.
+func (e *entry) wish() bool {
+	for _, r := range e.refs {
+		if isFacetRef(r.tag) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *entry) merge(refs []ref, label catalog.Text) {
@@ -237,6 +242,9 @@ func phraseKey(l *language, tokens []token) (string, int) {
 func (p *phrasebook) put(lang, text string, refs []ref, label catalog.Text) *entry {
 	var last *entry
 	l := languageOf(lang)
+	if abbreviation(text) {
+		l = languageByCode[restCode]
+	}
 	for _, key := range phraseKeys(l, text) {
 		e := p.entries[key]
 		if e == nil {
@@ -248,6 +256,14 @@ func (p *phrasebook) put(lang, text string, refs []ref, label catalog.Text) *ent
 		last = e
 	}
 	return last
+}
+
+// maxAbbreviation is the greatest length of a word in capitals that is taken
+// for an abbreviation, which has no stem.
+const maxAbbreviation = 6
+
+func abbreviation(s string) bool {
+	return len(s) <= maxAbbreviation && strings.IndexFunc(s, func(r rune) bool { return r < 'A' || r > 'Z' }) < 0
 }
 
 func one(tag string, weight float32) []ref { return []ref{{tag, weight}} }
@@ -266,10 +282,11 @@ func (p *phrasebook) vocabulary(v *vocabulary) {
 			refs[i] = ref{r.tag, r.weight * weightConcept}
 		}
 		for _, t := range c.terms {
-			if e := p.put(t.Lang, t.Text, refs, label); e != nil && c.noise {
-				e.noise = true
+			if e := p.put(t.Lang, t.Text, refs, label); e != nil {
+				e.noise = e.noise || c.noise
+				e.off = e.off || c.off
 			}
-			if languageOf(t.Lang).code == "zh" && !c.noise {
+			if languageOf(t.Lang).code == "zh" && !c.noise && !c.off {
 				p.pinyin(t.Text, refs, label)
 			}
 		}
@@ -327,7 +344,7 @@ func (p *phrasebook) treatment(t catalog.Treatment) {
 		}
 	}
 	for _, a := range t.Abbreviations {
-		if e := p.put(guessTag(a), a, one(tag, weightTerm), t.Name); e != nil && commonWord(a) {
+		if e := p.put(restCode, a, one(tag, weightTerm), t.Name); e != nil && commonWord(a) {
 			e.upper = true
 		}
 	}
