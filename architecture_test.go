@@ -23,6 +23,8 @@ var mayImport = map[string][]string{
 	"store/storetest":    {"fault", "store", "store/sqlite", "store/mongo"},
 	"catalog":            {"fault", "store"},
 	"search":             {"fault", "store", "catalog"},
+	"care":               {"fault", "store", "catalog"},
+	"account":            {"fault", "store", "catalog"},
 	"checkout":           {"fault", "store", "catalog"},
 	"checkout/stripepay": {"fault", "catalog", "checkout"},
 	"checkout/stripesim": {"fault", "store", "catalog"},
