@@ -101,24 +101,72 @@ type mortalEngine struct {
 	power *power
 	// opened collects the collections by name.
 	opened map[string]store.Documents
+	pause  *pause
+}
+
+// pause lets something happen just before an operation of one process, as
+// another process would.
+type pause struct {
+	mu   sync.Mutex
+	at   func(operation string) bool
+	then func()
+}
+
+// before makes then happen before the first operation that at picks:
+// "insert <collection> <id>", "replace …", "find <collection> <index>" or
+// "expire session".
+func (p *pause) before(at func(operation string) bool, then func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.then = at, then
+}
+
+// happened reports whether it did.
+func (p *pause) happened() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at == nil
+}
+
+func (p *pause) reach(operation string) {
+	p.mu.Lock()
+	then := p.then
+	if p.at == nil || !p.at(operation) {
+		then = nil
+	} else {
+		p.at = nil
+	}
+	p.mu.Unlock()
+	if then != nil {
+		then()
+	}
 }
 
 func (e mortalEngine) Open(ctx context.Context, schema store.Schema) (store.Documents, error) {
 	docs, err := e.Engine.Open(ctx, schema)
 	e.opened[schema.Name] = docs
-	return mortalDocuments{docs, e.power}, err
+	return mortalDocuments{docs, e.power, schema.Name, e.pause}, err
 }
 
 type mortalDocuments struct {
 	store.Documents
 	power *power
+	name  string
+	pause *pause
+}
+
+func (d mortalDocuments) Find(ctx context.Context, q store.Query) (store.Page, error) {
+	d.pause.reach("find " + d.name + " " + q.Index)
+	return d.Documents.Find(ctx, q)
 }
 
 func (d mortalDocuments) Insert(ctx context.Context, id string, body []byte) error {
+	d.pause.reach("insert " + d.name + " " + id)
 	return d.power.use(func() error { return d.Documents.Insert(ctx, id, body) })
 }
 
 func (d mortalDocuments) Replace(ctx context.Context, id string, version int64, body []byte) error {
+	d.pause.reach("replace " + d.name + " " + id)
 	return d.power.use(func() error { return d.Documents.Replace(ctx, id, version, body) })
 }
 
@@ -130,6 +178,7 @@ func (d mortalDocuments) Delete(ctx context.Context, id string, version int64) e
 type mortalPayments struct {
 	checkout.Payments
 	power *power
+	pause *pause
 }
 
 func (m mortalPayments) CreateSession(ctx context.Context, p checkout.SessionParams) (out checkout.Session, err error) {
@@ -143,6 +192,7 @@ func (m mortalPayments) Session(ctx context.Context, id string) (out checkout.Se
 }
 
 func (m mortalPayments) ExpireSession(ctx context.Context, id, key string) (out checkout.Session, err error) {
+	m.pause.reach("expire session")
 	err = m.power.use(func() (e error) { out, e = m.Payments.ExpireSession(ctx, id, key); return })
 	return out, err
 }
@@ -168,6 +218,7 @@ type bench struct {
 	power   *power
 	config  checkout.Config
 	opened  map[string]store.Documents
+	pause   pause
 
 	mu     sync.Mutex
 	events []delivered
@@ -206,7 +257,7 @@ func newBench(t *testing.T, engine store.Engine) *bench {
 		t.Fatal(err)
 	}
 	b.config = checkout.Config{
-		Catalog: b.catalog, Engine: mortalEngine{engine, b.power, b.opened}, Payments: mortalPayments{b.stripe, b.power},
+		Catalog: b.catalog, Engine: mortalEngine{engine, b.power, b.opened, &b.pause}, Payments: mortalPayments{b.stripe, b.power, &b.pause},
 		Rates: rates, Now: b.clock.Now,
 		ReturnURL: func(id, lang string) (string, string) {
 			return "https://example.org/" + lang + "/booking/" + id, "https://example.org/" + lang + "/pay/" + id

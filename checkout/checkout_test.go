@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -737,4 +738,78 @@ func TestListAndRebuild(t *testing.T) {
 		}
 		check()
 	})
+}
+
+// TestRefundWhoseKeyIsForgotten: the answer to a refund is lost and the
+// processor has forgotten the idempotency key when it is asked again.
+func TestRefundWhoseKeyIsForgotten(t *testing.T) {
+	b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
+	got := b.paid(choice(catalog.Instant))
+	b.clock.Advance(time.Date(2027, 2, 19, 0, 0, 0, 0, time.UTC).Sub(b.clock.Now()))
+	p, err := b.CancelPreview(ctx, got.ID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.sim.Fail(stripesim.Failure{Method: "POST", Path: "/v1/refunds", AfterEffect: true, Status: 503})
+	if got, err = b.Cancel(ctx, got.ID, "", p.Refund, by); err != nil || got.RefundPending != p.Refund {
+		t.Fatalf("pending %s, %v", got.RefundPending, err)
+	}
+	b.clock.Advance(25 * time.Hour)
+	b.due()
+	got = b.settle(got.ID)
+	want(t, got, checkout.StateCancelled, deposit/2)
+	if b.balance(got) != deposit/2 {
+		t.Errorf("%d are left with us", b.balance(got))
+	}
+	b.sound(got)
+}
+
+// TestWorkerGoesOnByItself: nobody comes back after the process died; the
+// worker of another one does the rest, woken by the deadline.
+func TestWorkerGoesOnByItself(t *testing.T) {
+	b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
+	c := choice(catalog.OnAcceptance)
+	for n := range 12 {
+		quote := b.quote(c)
+		b.power.die(n, n%2 == 0)
+		_, _ = b.Book(ctx, quote.ID, patient) // whatever the patient was told
+		b.power.revive()
+		b.power.die(-1, false)
+		b.restart()
+		for range 10 {
+			b.clock.Advance(6 * time.Minute)
+			b.due()
+		}
+		if left := b.left(c); left != 5 {
+			t.Fatalf("dead at %d: %d places left", n, left)
+		}
+	}
+	page, err := b.Bookings(ctx, checkout.Filter{}, 0, "")
+	if err != nil || len(page.Items) == 0 {
+		t.Fatalf("%d bookings, %v", len(page.Items), err)
+	}
+	for _, v := range page.Items {
+		if v.State != checkout.StateExpired || !v.Next.IsZero() {
+			t.Errorf("%s is %s, next looked at %s", v.Number, v.State, v.Next)
+		}
+	}
+}
+
+func TestRunSettlesUntilItIsStopped(t *testing.T) {
+	b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
+	got := b.book(choice(catalog.OnAcceptance))
+	b.clock.Advance(checkout.DefaultHoldFor)
+	running, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { b.Run(running); close(done) }()
+	for {
+		if now, err := b.Booking(ctx, got.ID); err != nil {
+			t.Fatal(err)
+		} else if now.State == checkout.StateExpired && now.Place == 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-done
 }

@@ -229,7 +229,7 @@ func (w *world) check() {
 	}
 	if last.Kind == EntryPlaceReleased && !last.At.IsZero() {
 		for _, a := range b.Attempts {
-			if a.Status == AttemptOpen {
+			if a.Status == AttemptOpen || a.Status == AttemptUnknown && w.now.Before(a.Until) {
 				w.t.Fatal("the place went while a page could be paid")
 			}
 		}
@@ -264,6 +264,9 @@ func (w *world) answer(st step, l look) {
 		n := w.b.started() + 1
 		w.add(Entry{Kind: EntryAttempt, Attempt: n, Session: &SessionParams{Attempt: n, ExpiresAt: later(w.b.HoldUntil, w.now.Add(MinHoldFor))}})
 	case actClaim:
+		if w.b.Place > 0 {
+			w.t.Fatalf("a place is claimed while %d is held", w.b.Place)
+		}
 		switch full := w.chance("full", 20); {
 		case full && st.id != "":
 			w.add(Entry{Kind: EntryPaymentRejected, PaymentID: st.id, Reason: ReasonPlaceGone})
@@ -292,7 +295,7 @@ func (w *world) answer(st step, l look) {
 		w.fetch(a)
 	case actExpire:
 		a := w.b.Attempts[st.attempt]
-		if w.chance("paid meanwhile", 20) {
+		if w.took(a) || w.chance("paid meanwhile", 20) {
 			w.pay(a)
 			return
 		}
@@ -318,6 +321,8 @@ func (w *world) answer(st step, l look) {
 
 func (w *world) fetch(a Attempt) {
 	switch {
+	case w.took(a):
+		w.pay(a)
 	case a.Status == AttemptPending && w.chance("fails", 30):
 		w.add(Entry{Kind: EntrySessionFailed, SessionID: a.SessionID})
 	case w.chance("paid", 50):
@@ -330,6 +335,13 @@ func (w *world) fetch(a Attempt) {
 	}
 }
 
+// took reports whether the processor has taken money on an attempt, which the
+// log may have to learn again.
+func (w *world) took(a Attempt) bool {
+	_, ok := w.paid["pi_"+a.SessionID]
+	return ok
+}
+
 func (w *world) pay(a Attempt) {
 	amount := w.b.Quote.Deposit
 	switch rapid.IntRange(0, 9).Draw(w.t, "amount") {
@@ -339,6 +351,9 @@ func (w *world) pay(a Attempt) {
 		amount.Currency = "JPY"
 	}
 	id := "pi_" + a.SessionID
+	if w.took(a) {
+		amount = w.paid[id]
+	}
 	w.paid[id] = amount
 	w.add(Entry{Kind: EntryPaid, SessionID: a.SessionID, PaymentID: id, Amount: &amount})
 }
@@ -462,14 +477,24 @@ func (w *world) elsewhere() look {
 func TestLivesOfABooking(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		for range rapid.IntRange(0, 12).Draw(t, "length") {
-			w.settle(w.happen())
-		}
+		w.live(12)
 		life := w.b.Timeline
 		prefix := rapid.IntRange(1, len(life)).Draw(t, "prefix")
 		w.b = fold(w.b.ID, life[:prefix])
+		w.live(3)
 		w.rest4ever()
 	})
+}
+
+// live lets things happen, at times several before anybody settles.
+func (w *world) live(most int) {
+	for range rapid.IntRange(0, most).Draw(w.t, "length") {
+		var l look
+		for range rapid.IntRange(1, 3).Draw(w.t, "at once") {
+			l = w.happen()
+		}
+		w.settle(l)
+	}
 }
 
 func newWorld(t *rapid.T) *world {
