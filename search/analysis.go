@@ -100,7 +100,10 @@ var languageByCode = func() map[string]*language {
 
 // languageOf returns the language whose fields hold texts of a BCP 47 tag.
 func languageOf(tag string) *language {
-	base, _, _ := strings.Cut(tag, "-")
+	base, rest, _ := strings.Cut(tag, "-")
+	if rest == "Latn" {
+		return languageByCode[restCode]
+	}
 	if l := languageByCode[base]; l != nil {
 		return l
 	}

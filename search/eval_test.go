@@ -40,7 +40,11 @@ func newCatalog(t testing.TB) *catalog.Catalog {
 // seeded opens an engine over the starting catalogue.
 func seeded(t testing.TB) *search.Engine {
 	t.Helper()
-	cat := newCatalog(t)
+	return seededOver(t, newCatalog(t))
+}
+
+func seededOver(t testing.TB, cat *catalog.Catalog) *search.Engine {
+	t.Helper()
 	if _, err := seed.Load(t.Context(), cat, nil); err != nil {
 		t.Fatal(err)
 	}

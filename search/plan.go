@@ -31,6 +31,8 @@ type plan struct {
 	stop []bool
 	// lang is the language that the words of Latin script are taken for.
 	lang *language
+	// stems of the tokens by language, made when first asked for.
+	stems [][]string
 }
 
 // noiseFactor is the weight of a word that says little beside one that says
@@ -44,7 +46,7 @@ const wishFactor = 0.4
 // newPlan reads a query: stop words of its language fall away, the longest
 // known phrases are taken first, and inside them again.
 func newPlan(book *phrasebook, query, lang string) *plan {
-	p := &plan{query: query, tokens: tokenize(query)}
+	p := &plan{query: query, tokens: tokenize(query), stems: make([][]string, len(languages))}
 	if len(p.tokens) > maxTokens {
 		p.tokens = p.tokens[:maxTokens]
 	}
@@ -149,20 +151,32 @@ func (p *plan) words(from, to int) []*span {
 	return out
 }
 
+// maxWords bounds a phrase that is not of unbroken script alone.
+const maxWords = 12
+
 // lookUp asks the phrase book for a run in every language that it may be in.
 func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
+	mixed, any := false, false
+	for i := from; i < to; i++ {
+		mixed = mixed || p.tokens[i].script != unbroken
+		any = any || !p.stop[i]
+	}
+	if !any || mixed && to-from > maxWords {
+		return nil
+	}
 	var found *entry
 	shared := false
-	try := func(l *language, tokens []token) {
-		if len(tokens) > 1 && (l.stop[tokens[0].text] || l.stop[tokens[len(tokens)-1].text]) {
-			return
+	for li, l := range languages {
+		if !mixed && l.script != unbroken && l.code != restCode {
+			continue
 		}
-		key, _ := phraseKey(l, tokens)
+		key := p.key(li, from, to)
+		if key == "" {
+			continue
+		}
 		e := book.entries[key]
-		if e == nil || e == found || e.upper && !p.capitals(from, to) {
-			return
-		}
 		switch {
+		case e == nil, e == found, e.upper && !p.capitals(from, to):
 		case found == nil:
 			found = e
 		default:
@@ -178,16 +192,43 @@ func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
 			found.name = found.name || e.name
 		}
 	}
-	tokens := p.tokens[from:to]
-	for _, l := range languages {
-		for _, t := range tokens {
-			if l.script == t.script || l.code == restCode {
-				try(l, tokens)
-				break
-			}
+	return found
+}
+
+// key returns the phrase key of a run in one language, empty where the run has
+// nothing of it or begins or ends with one of its stop words.
+func (p *plan) key(li, from, to int) string {
+	l := languages[li]
+	if p.stems[li] == nil {
+		p.stems[li] = make([]string, len(p.tokens))
+		for i, t := range p.tokens {
+			p.stems[li][i] = l.stem(t)
 		}
 	}
-	return found
+	first, last := p.tokens[from], p.tokens[to-1]
+	if to-from > 1 && (l.stop[first.text] || l.stop[last.text]) {
+		return ""
+	}
+	own := l.code == restCode
+	var b strings.Builder
+	b.WriteString(l.code)
+	for i := from; i < to; i++ {
+		t := p.tokens[i]
+		own = own || t.script == l.script
+		if to-from > 1 && l.stop[t.text] {
+			continue
+		}
+		b.WriteByte(' ')
+		if to-from == 1 && l.stop[t.text] {
+			b.WriteString(t.text)
+		} else {
+			b.WriteString(p.stems[li][i])
+		}
+	}
+	if !own {
+		return ""
+	}
+	return b.String()
 }
 
 // capitals reports whether a run was typed in capitals.

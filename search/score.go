@@ -175,10 +175,11 @@ func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
 		}
 		v := hit.val[d] * weight[k]
 		if whole && hit.val[d] >= weightName {
-			// The whole query is the very name.
-			v *= 2
+			// The whole query is the very name: more than all its words.
+			out.add(d, v)
+		} else {
+			out.raise(d, v)
 		}
-		out.raise(d, v)
 	}
 	return weight, len(hit.touched) > 0
 }

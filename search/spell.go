@@ -52,7 +52,7 @@ func (snap *snapshot) unknown(p *plan) ([]int, error) {
 			if p.stop[i] {
 				continue
 			}
-			known, err := snap.knows(p.tokens[i])
+			known, err := snap.knows(p.tokens[i], p.lang)
 			if err != nil {
 				return nil, err
 			}
@@ -75,9 +75,10 @@ func (p *plan) leaves() []*span {
 	return out
 }
 
-// knows reports whether a word stands in the dictionary or a form of it in a
-// text. Words of unbroken scripts are never corrected by letter.
-func (snap *snapshot) knows(t token) (bool, error) {
+// knows reports whether a word stands in the dictionary, or in the query's
+// language a form of it in a text. Words of unbroken scripts are never
+// corrected by letter.
+func (snap *snapshot) knows(t token, lang *language) (bool, error) {
 	if t.script == unbroken || strings.IndexFunc(t.text, unicode.IsDigit) >= 0 || utf8.RuneCountInString(t.text) < 3 {
 		return true, nil
 	}
@@ -85,11 +86,11 @@ func (snap *snapshot) knows(t token) (bool, error) {
 		return n > 0, err
 	}
 	for _, l := range candidates[t.script] {
-		if l.prefix > 0 {
+		if l.prefix > 0 || l.script == latin && l != lang && l.code != "en" {
 			continue
 		}
 		term := l.stem(t)
-		if snap.book.entries[term] != nil {
+		if snap.book.entries[l.code+" "+term] != nil {
 			return true, nil
 		}
 		for c := range classCount {
@@ -306,7 +307,7 @@ func (snap *snapshot) otherKeyboard(p *plan, unknown int, lang string) (string, 
 			if utf8.RuneCountInString(t.text) < minPart || t.script == p.tokens[0].script {
 				continue
 			}
-			ok, err := snap.knows(t)
+			ok, err := snap.knows(t, p.lang)
 			if err != nil {
 				return "", err
 			}

@@ -196,7 +196,7 @@ type phrasebook struct {
 }
 
 // maxPhrase bounds a phrase in tokens: longer names are found by their words.
-const maxPhrase = 14
+const maxPhrase = 40
 
 // Weights by where a phrase comes from.
 const (
@@ -222,8 +222,8 @@ func phraseKeys(l *language, text string) []string {
 	return out
 }
 
-// phraseKey joins the stems of tokens. Stop words are left out unless there is
-// nothing else.
+// phraseKey joins the language and the stems of tokens. Stop words are left out
+// unless there is nothing else.
 func phraseKey(l *language, tokens []token) (string, int) {
 	var parts []string
 	for _, t := range tokens {
@@ -236,7 +236,7 @@ func phraseKey(l *language, tokens []token) (string, int) {
 			parts = append(parts, t.text)
 		}
 	}
-	return strings.Join(parts, " "), len(parts)
+	return l.code + " " + strings.Join(parts, " "), len(parts)
 }
 
 func (p *phrasebook) put(lang, text string, refs []ref, label catalog.Text) *entry {
@@ -252,7 +252,7 @@ func (p *phrasebook) put(lang, text string, refs []ref, label catalog.Text) *ent
 			p.entries[key] = e
 		}
 		e.merge(refs, label)
-		p.longest = max(p.longest, strings.Count(key, " ")+1)
+		p.longest = max(p.longest, strings.Count(key, " "))
 		last = e
 	}
 	return last
