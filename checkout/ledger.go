@@ -126,6 +126,7 @@ func (b *Booking) moneyOf(p Payment) money {
 	for _, r := range b.Refunds {
 		switch {
 		case r.PaymentID != p.ID:
+		case r.lost() && r.Reason == ReasonNothingDue: // never sent
 		case r.lost():
 			m.failures, m.failed = m.failures+1, later(m.failed, r.Changed)
 		case r.Status == RefundSucceeded:

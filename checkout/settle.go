@@ -215,7 +215,7 @@ func decideRefunds(b *Booking, now time.Time, l look) step {
 	for _, p := range b.Payments {
 		m := b.moneyOf(p)
 		asked := l.payment == p.ID
-		if !l.seen["refunds "+p.ID] && (asked || m.underWay > 0) {
+		if !l.seen["refunds "+p.ID] && (asked || m.underWay+m.owed > 0) {
 			return step{do: actListRefunds, id: p.ID}
 		}
 		open := slices.ContainsFunc(b.Disputes, func(d DisputeRecord) bool { return d.PaymentID == p.ID && d.Open })
@@ -637,7 +637,7 @@ func (b *Booking) newRefund(payment string, list []Refund) (Entry, bool) {
 			continue
 		}
 		for _, r := range b.Refunds {
-			if r.Number > 0 && f.Key == refundKey(b.ID, r.Number) {
+			if r.Number > 0 && r.PaymentID == payment && f.Key == refundKey(b.ID, r.Number) {
 				return Entry{Kind: EntryRefundSent, Refund: r.Number, PaymentID: payment, Amount: &f.Amount,
 					RefundID: f.ID, Status: string(f.Status), Reason: f.FailureReason}, true
 			}
