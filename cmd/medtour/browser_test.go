@@ -32,7 +32,7 @@ const (
 
 	// stepTimeout bounds one step in the browser; a slow machine under the race
 	// detector needs seconds.
-	stepTimeout = 60 * time.Second
+	stepTimeout = 30 * time.Second
 )
 
 // browser is a headless Chromium with one tab, which notes what goes wrong on
