@@ -62,10 +62,12 @@ func (t Text) Missing() []string {
 	return out
 }
 
-// Limits of texts in characters. A name must fit a card, a paragraph a screen.
+// Limits of texts in characters. The longest titles of medical articles have
+// some 400, their abstracts some 10,000: a catalogue built from such texts must
+// go in whole.
 const (
-	MaxName      = 200
-	MaxParagraph = 4000
+	MaxName      = 500
+	MaxParagraph = 20_000
 )
 
 // validate notes what is wrong with a text: no English or Chinese, too long,
@@ -91,7 +93,7 @@ func validateString(f *fault.Fields, field, s string, limit int) {
 		f.Add(field, "utf8", "must be UTF-8 text")
 	case utf8.RuneCountInString(s) > limit:
 		f.Add(field, "too_long", "at most %d characters", limit)
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }):
+	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }):
 		f.Add(field, "control", "must not contain control characters")
 	}
 }
