@@ -450,6 +450,13 @@ func clipSaid(s templates.Said, limit int) templates.Said {
 	return s
 }
 
+// Marks that end a sentence without a blank, and marks between its parts, in
+// the scripts of our languages.
+const (
+	fullStops = "\u3002\uff01\uff1f"
+	pauses    = ",;:\u2014\u060c\u061b\u3001\uff0c\uff1b\uff1a"
+)
+
 // clipText shortens a text to whole sentences, or to a part of a sentence or
 // whole words where the first sentence is too long already.
 func clipText(s string, limit int) string {
@@ -458,11 +465,11 @@ func clipText(s string, limit int) string {
 	}
 	r := []rune(s)
 	for i := limit - 1; i > 0; i-- {
-		if strings.ContainsRune("。!?", r[i]) || strings.ContainsRune(".!?؟", r[i]) && i+1 < len(r) && r[i+1] == ' ' {
+		if strings.ContainsRune(fullStops, r[i]) || strings.ContainsRune(".!?؟", r[i]) && i+1 < len(r) && r[i+1] == ' ' {
 			return string(r[:i+1])
 		}
 	}
-	for _, stops := range []string{",;:—،、,;:", " "} {
+	for _, stops := range []string{pauses, " "} {
 		for i := limit - 1; i > limit/2; i-- {
 			if strings.ContainsRune(stops, r[i]) {
 				return string(r[:i]) + "…"

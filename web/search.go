@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -324,7 +325,8 @@ func marksOf(query string, res search.Result) []string {
 	if res.Searched != "" {
 		query = res.Searched
 	}
-	return append(strings.FieldsFunc(query, func(r rune) bool { return strings.ContainsRune(" ,;.?!、,。", r) }), res.Matched...)
+	between := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsPunct(r) && r != '-' }
+	return append(strings.FieldsFunc(query, between), res.Matched...)
 }
 
 // ideas are searches to try.
