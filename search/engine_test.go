@@ -127,6 +127,9 @@ func TestCorrectsTypingErrorsAndSaysSo(t *testing.T) {
 	if res.DidYouMean != "hip replacement" || res.Searched != "hip replacement" {
 		t.Errorf("did you mean %q, searched %q", res.DidYouMean, res.Searched)
 	}
+	if res = find(t, e, search.Request{Query: "眼科医完", Kind: catalog.KindHospital}); len(res.Hits) == 0 || res.Hits[0].ID != "eastern-eye" {
+		t.Errorf("a wrong character found %v", ids(res))
+	}
 	if res = find(t, e, search.Request{Query: "hip replacement", Kind: catalog.KindTreatment}); res.DidYouMean != "" {
 		t.Errorf("a word that exists was corrected: %q", res.DidYouMean)
 	}

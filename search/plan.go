@@ -175,6 +175,9 @@ func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
 			continue
 		}
 		e := book.entries[key]
+		if e == nil && to-from == 1 && l.code == restCode {
+			e = book.entries[l.code+" "+icdParent(p.tokens[from].text)]
+		}
 		switch {
 		case e == nil, e == found, e.upper && !p.capitals(from, to):
 		case found == nil:
@@ -193,6 +196,15 @@ func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
 		}
 	}
 	return found
+}
+
+// icdParent returns the category of an ICD-10 code, empty for what is none.
+func icdParent(w string) string {
+	head, _, ok := strings.Cut(w, ".")
+	if !ok || len(head) != 3 || head[0] < 'a' || head[0] > 'z' || !isDigit(head[1]) || !isDigit(head[2]) {
+		return ""
+	}
+	return head
 }
 
 // key returns the phrase key of a run in one language, empty where the run has

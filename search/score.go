@@ -23,6 +23,10 @@ const relatedFactor = 0.5
 // a word of two or more characters has several.
 const pairWeight = 0.6
 
+// unknownFactor is the weight of a word that no document has: more often talk
+// than what is looked for.
+const unknownFactor = 0.6
+
 // scores is a sparse column of scores.
 type scores struct {
 	val     []float32
@@ -250,6 +254,9 @@ func (sc *scorer) word(t token, factor float32, out *scores) possible {
 	var weight possible
 	for k := range weight {
 		weight[k] = factor * idf(df[k], sc.snap.count[k])
+		if df[k] == 0 {
+			weight[k] *= unknownFactor
+		}
 	}
 	for _, d := range best.touched {
 		tf := best.val[d]

@@ -14,7 +14,7 @@ import (
 const (
 	// confident is the share of what a query says that a hit must answer to be
 	// shown at all.
-	confident = 0.3
+	confident = 0.27
 	// nearBest is the share of the best score that a hit must have.
 	nearBest = 0.12
 )
@@ -110,7 +110,10 @@ func (snap *snapshot) find(p *plan) ([]ranked, error) {
 
 // result makes the page without titles.
 func (q *query) result() Result {
-	res := Result{Page: q.req.Page, PerPage: q.req.PerPage, Counts: map[catalog.Kind]int{}, DidYouMean: q.corrected, Searched: q.corrected}
+	res := Result{Page: q.req.Page, PerPage: q.req.PerPage, Counts: map[catalog.Kind]int{}}
+	if len(q.matched) > 0 {
+		res.DidYouMean, res.Searched = q.corrected, q.corrected
+	}
 	counts := newFacetCounter(q.snap, q.filters, q.req.Kind)
 	for _, r := range q.matched {
 		kind := searchable[q.snap.kind[r.doc]]

@@ -14,6 +14,9 @@ import (
 // typed, empty where nothing was wrong.
 func (snap *snapshot) understand(query, lang string) (p *plan, corrected string, err error) {
 	p = newPlan(snap.book, query, lang)
+	if better, err := snap.mendCharacters(p); err != nil || better != "" {
+		return newPlan(snap.book, better, lang), better, err
+	}
 	unknown, err := snap.unknown(p)
 	if err != nil || len(unknown) == 0 {
 		return p, "", err
@@ -42,6 +45,78 @@ func (snap *snapshot) understand(query, lang string) (p *plan, corrected string,
 	b.WriteString(query[last:])
 	corrected = b.String()
 	return newPlan(snap.book, corrected, lang), corrected, nil
+}
+
+// mendCharacters returns the query with a wrong character of an unbroken script
+// put right: where a run that nothing knows is but one character away from a
+// single phrase, and no text has the run as it stands.
+func (snap *snapshot) mendCharacters(p *plan) (string, error) {
+	for _, s := range p.leaves() {
+		if s.to-s.from < minGapped || p.tokens[s.from].script != unbroken {
+			continue
+		}
+		for n := min(maxGapped, s.to-s.from); n >= minGapped; n-- {
+			for i := s.from; i+n <= s.to; i++ {
+				run := p.tokens[i : i+n]
+				phrase := snap.book.mend(run)
+				if phrase == "" {
+					continue
+				}
+				written, err := snap.written(run)
+				if err != nil {
+					return "", err
+				}
+				if !written {
+					return p.query[:run[0].start] + phrase + p.query[run[n-1].end:], nil
+				}
+			}
+		}
+	}
+	return "", nil
+}
+
+// mend returns the only phrase that is one character away from a run, empty
+// where there is none or several.
+func (b *phrasebook) mend(run []token) string {
+	found := ""
+	for gap := range run {
+		var key strings.Builder
+		for i, t := range run {
+			if i == gap {
+				key.WriteRune(gapMark)
+			} else {
+				key.WriteString(t.text)
+			}
+		}
+		phrase, ok := b.gapped[key.String()]
+		switch {
+		case !ok:
+		case phrase == "", found != "" && found != phrase:
+			return ""
+		default:
+			found = phrase
+		}
+	}
+	return found
+}
+
+// written reports whether every pair of neighbours of a run stands in a text.
+func (snap *snapshot) written(run []token) (bool, error) {
+	l := languageByCode["zh"]
+	for i := range run[:len(run)-1] {
+		found := false
+		for c := range classCount {
+			p, err := snap.posting(fieldName(c, l), run[i].text+run[i+1].text)
+			if err != nil {
+				return false, err
+			}
+			found = found || len(p.docs) > 0
+		}
+		if !found {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // unknown returns the tokens that neither the index nor the phrase book knows.

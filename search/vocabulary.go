@@ -193,6 +193,10 @@ type phrasebook struct {
 	entries map[string]*entry
 	// longest phrase in tokens.
 	longest int
+	// gapped holds the phrases of unbroken script with one character left out,
+	// by which a wrong one is found: "白内?" is 白内障. Empty where there are
+	// several.
+	gapped map[string]string
 }
 
 // maxPhrase bounds a phrase in tokens: longer names are found by their words.
@@ -255,7 +259,35 @@ func (p *phrasebook) put(lang, text string, refs []ref, label catalog.Text) *ent
 		p.longest = max(p.longest, strings.Count(key, " "))
 		last = e
 	}
+	if l.script == unbroken && len(refs) > 0 {
+		p.gap(fold(text))
+	}
 	return last
+}
+
+// Lengths of phrases of unbroken script in which a wrong character is found.
+const (
+	minGapped = 2
+	maxGapped = 6
+)
+
+// gapMark stands for the character left out.
+const gapMark = '?'
+
+func (p *phrasebook) gap(phrase string) {
+	runes := []rune(phrase)
+	if len(runes) < minGapped || len(runes) > maxGapped || strings.IndexFunc(phrase, func(r rune) bool { return scriptOf(r) != unbroken }) >= 0 {
+		return
+	}
+	for i, r := range runes {
+		runes[i] = gapMark
+		if other, ok := p.gapped[string(runes)]; !ok {
+			p.gapped[string(runes)] = phrase
+		} else if other != phrase {
+			p.gapped[string(runes)] = ""
+		}
+		runes[i] = r
+	}
 }
 
 // maxAbbreviation is the greatest length of a word in capitals that is taken
@@ -422,7 +454,7 @@ func nameForms(name string) []string {
 // newPhrasebook reads the phrases of the vocabulary and of all published
 // treatments and hospitals.
 func newPhrasebook(ctx context.Context, v *vocabulary, cat *catalog.Catalog) (*phrasebook, error) {
-	p := &phrasebook{entries: map[string]*entry{}}
+	p := &phrasebook{entries: map[string]*entry{}, gapped: map[string]string{}}
 	p.vocabulary(v)
 	err := cat.Treatments.Each(ctx, func(t catalog.Treatment) error { p.treatment(t); return nil })
 	if err == nil {
