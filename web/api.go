@@ -98,10 +98,12 @@ func parseAPISearch(q url.Values) (search.Request, error) {
 	if req.Kind == "" {
 		req.Kind = catalog.KindOffering
 	}
-	if req.Lang == "" {
-		req.Lang = "en"
-	}
 	var f fault.Fields
+	lang, ok := contentLanguage(req.Lang)
+	if !ok {
+		f.Add("lang", "language", "use a BCP 47 language tag; there is content in %v", catalog.Languages)
+	}
+	req.Lang = lang
 	number := func(name string, to *int, limit int) {
 		if !q.Has(name) {
 			return
@@ -114,9 +116,6 @@ func parseAPISearch(q url.Values) (search.Request, error) {
 	}
 	number("page", &req.Page, search.MaxDepth)
 	number("per_page", &req.PerPage, search.MaxPerPage)
-	if !slices.Contains(catalog.Languages, req.Lang) {
-		f.Add("lang", "language", "use one of %v", catalog.Languages)
-	}
 	if !slices.Contains(searchKinds, req.Kind) {
 		f.Add("kind", "enum", "use offering, package, hospital or treatment")
 	}

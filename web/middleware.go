@@ -127,6 +127,23 @@ func preferredLanguage(r *http.Request) string {
 	return catalog.Languages[i]
 }
 
+// contentLanguage returns the language of ours that serves a reader of a tag
+// best, English where none does or the tag is empty. It reports false for what
+// is no tag.
+func contentLanguage(tag string) (string, bool) {
+	if tag == "" {
+		return "en", true
+	}
+	t, err := language.Parse(tag)
+	if err != nil {
+		return "en", false
+	}
+	if _, i, confidence := matcher.Match(t); confidence != language.No {
+		return catalog.Languages[i], true
+	}
+	return "en", true
+}
+
 // logRequest writes one line per request. Addresses of bookings carry a
 // secret, so the path is logged without it.
 func (s *Server) logRequest(next echo.HandlerFunc) echo.HandlerFunc {

@@ -356,9 +356,9 @@ const (
 
 // suggest answers the search field while somebody types.
 func (s *Server) suggest(c echo.Context) error {
-	lang := c.QueryParam("lang")
-	if lang == "" {
-		lang = langOf(c)
+	lang := langOf(c)
+	if asked, ok := contentLanguage(c.QueryParam("lang")); ok && c.QueryParam("lang") != "" {
+		lang = asked
 	}
 	found, err := s.Search.Suggest(c.Request().Context(), c.QueryParam("q"), lang, maxSuggestions)
 	if err != nil {
