@@ -355,7 +355,7 @@ type Booking struct {
 
 	// placeSeq is the entry that made the claim good.
 	placeSeq int64
-	// wanted is how many attempts to pay were asked for.
+	// wanted is the number of the last attempt to pay that was asked for.
 	wanted int
 	// refundOnCancel is what a cancellation pays back of the deposit.
 	refundOnCancel catalog.Money
@@ -386,7 +386,7 @@ func (b *Booking) apply(e Entry) {
 		b.Quote, b.Patient = *e.Quote, *e.Patient
 		b.State, b.HoldUntil, b.wanted = StateHolding, e.Until, 1
 	case EntryRetry:
-		b.State, b.Reason, b.wanted = StateHolding, "", b.wanted+1
+		b.State, b.Reason, b.wanted = StateHolding, "", b.started()+1
 		b.HoldUntil = later(b.HoldUntil, e.Until)
 	case EntryPlaceClaimed:
 		b.Place, b.placeSeq = e.Place, e.Seq

@@ -449,6 +449,9 @@ func TestDoubleBook(t *testing.T) {
 			if g.ID != got[0].ID || g.ID == "" {
 				t.Errorf("bookings %q and %q", got[0].ID, g.ID)
 			}
+			if g.PayURL == "" {
+				t.Errorf("a click leads nowhere: %s\n%s", g.State, timeline(g))
+			}
 		}
 		final := b.settle(got[0].ID)
 		if len(final.Attempts) != 1 || final.PayURL == "" {
@@ -458,6 +461,21 @@ func TestDoubleBook(t *testing.T) {
 		b.due() // sweeps claims that lost
 		if b.left(choice(catalog.OnAcceptance)) != 4 {
 			t.Errorf("%d places left", b.left(choice(catalog.OnAcceptance)))
+		}
+
+		// The same once more, after the hold has ended.
+		b.clock.Advance(time.Hour)
+		b.due()
+		for range 6 {
+			group.Go(func() {
+				if url, err := b.Pay(ctx, final.ID); err != nil || url == "" {
+					t.Errorf("pay at %q, %v", url, err)
+				}
+			})
+		}
+		group.Wait()
+		if final = b.settle(final.ID); len(final.Attempts) != 2 || b.left(choice(catalog.OnAcceptance)) != 4 {
+			t.Errorf("%d attempts, %d places left\n%s", len(final.Attempts), b.left(choice(catalog.OnAcceptance)), timeline(final))
 		}
 	})
 }
@@ -738,6 +756,34 @@ func TestListAndRebuild(t *testing.T) {
 		}
 		check()
 	})
+}
+
+func TestPlaceFreedAfterFull(t *testing.T) {
+	b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
+	c := choice(catalog.OnAcceptance)
+	q := b.quote(c)
+	var first checkout.Booking
+	for b.left(c) > 0 {
+		first = b.book(c)
+	}
+	if _, err := b.Book(ctx, q.ID, patient); code(err) != "full" {
+		t.Fatalf("a sixth booking: %v", err)
+	}
+	// The last place goes between the look at the places and the claim.
+	if _, err := b.Cancel(ctx, first.ID, "", catalog.Money{Currency: "USD"}, by); err != nil {
+		t.Fatal(err)
+	}
+	b.pause.before(func(op string) bool { return strings.HasPrefix(op, "insert checkout_log") }, func() { first = b.book(c) })
+	if got, err := b.Book(ctx, q.ID, patient); code(err) != "full" || got.State != checkout.StateExpired || len(got.Attempts) != 0 {
+		t.Fatalf("the place went meanwhile: %s, %v", got.State, err)
+	}
+	if _, err := b.Cancel(ctx, first.ID, "", catalog.Money{Currency: "USD"}, by); err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.Book(ctx, q.ID, patient)
+	if err != nil || got.State != checkout.StateHolding || len(got.Attempts) != 1 || got.PayURL == "" {
+		t.Fatalf("the place is free again: %s, %d attempts, %v\n%s", got.State, len(got.Attempts), err, timeline(got))
+	}
 }
 
 // TestRefundWhoseKeyIsForgotten: the answer to a refund is lost and the

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -179,7 +180,8 @@ func (s *Service) Pay(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	b, err = s.act(ctx, id, func(b Booking, now time.Time) (Entry, error) {
-		if a := b.payable(); a != nil && a.Until.Sub(now) > urlMargin {
+		// Somebody else asks for the same: their attempt will do.
+		if a := b.payable(); a != nil && a.Until.Sub(now) > urlMargin || b.starting() {
 			return Entry{}, errDone
 		}
 		return Entry{Kind: EntryRetry, Actor: ActorPatient, Until: s.holdUntil()}, mayRetry(b, now)
@@ -214,21 +216,24 @@ func mayRetry(b Booking, now time.Time) error {
 	case StateDeclined, StateCancelled:
 		return closed("This booking has ended. Choose the package again to make a new one.")
 	}
-	for _, a := range b.Attempts {
-		switch a.Status {
-		case AttemptPending:
-			return fault.New(fault.Conflict, "A payment is under way. Its outcome will be shown here.").WithCode("pending")
-		case AttemptStarted:
-			return errSilent
-		}
+	if slices.ContainsFunc(b.Attempts, func(a Attempt) bool { return a.Status == AttemptPending }) {
+		return fault.New(fault.Conflict, "A payment is under way. Its outcome will be shown here.").WithCode("pending")
 	}
 	switch {
+	case b.starting():
+		return errSilent
 	case now.Sub(b.Created) > reopenFor || !b.Quote.Start.After(today(now)):
 		return closed("This price is no longer valid. Choose the package again to see today's.")
 	case b.started() >= maxAttempts:
 		return closed("There were too many attempts to pay. Choose the package again to make a new booking.")
 	}
 	return nil
+}
+
+// starting reports whether an attempt to pay was asked for and its payment page
+// is not open yet.
+func (b *Booking) starting() bool {
+	return b.State == StateHolding && b.started() < b.wanted || slices.ContainsFunc(b.Attempts, func(a Attempt) bool { return a.Status == AttemptStarted })
 }
 
 // Act says who does something to a booking, and why.

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -129,10 +130,13 @@ func today(now time.Time) time.Time {
 // race is a place that somebody else got.
 const claimTries = 1000
 
+// errOvertaken says that the booking has a claim for a later entry than the
+// caller knows of: the log must be loaded again.
+var errOvertaken = errors.New("checkout: the booking has moved on")
+
 // claim takes a place for a booking, to be made good by entry seq of its log,
-// and returns its number; 0 when none is left. A claim that the booking has
-// already, left behind by a process that died or made by one that runs at the
-// same time, is taken over.
+// and returns its number; 0 when none is left. An older claim of the booking,
+// left behind by a process that died, is taken over. Errors: errOvertaken.
 func (s *Service) claim(ctx context.Context, startKey, booking string, seq int64) (int, error) {
 	capacity, err := s.capacity(ctx, startKey)
 	if err != nil {
@@ -156,6 +160,9 @@ func (s *Service) claim(ctx context.Context, startKey, booking string, seq int64
 func (s *Service) claimOne(ctx context.Context, startKey string, p place, capacity int, taken, freed map[int]store.Record[place]) (int, error) {
 	for n, rec := range taken {
 		if rec.Value.BookingID == p.BookingID {
+			if rec.Value.Seq > p.Seq {
+				return 0, errOvertaken
+			}
 			rec.Value = p
 			return n, s.places.Replace(ctx, rec)
 		}

@@ -71,6 +71,32 @@ func TestLateReleaseLeavesANewerClaimAlone(t *testing.T) {
 	}
 }
 
+func TestLateClaimLeavesANewerOneAlone(t *testing.T) {
+	b, c := raceBench(t)
+	got := b.book(c)
+	again := func() {
+		t.Helper()
+		b.clock.Advance(checkout.DefaultHoldFor)
+		b.settle(got.ID)
+		if _, err := b.Pay(ctx, got.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	b.clock.Advance(checkout.DefaultHoldFor)
+	b.settle(got.ID)
+	// The first find counts the places left, the second is the claim's own.
+	b.pause.before(at("find checkout_places "), func() {
+		b.pause.before(at("find checkout_places "), func() { b.settle(got.ID); again() })
+	})
+	if _, err := b.Pay(ctx, got.ID); err != nil {
+		t.Error(err)
+	}
+	got = b.settle(got.ID)
+	if left := b.left(c); left != 4 || got.Place == 0 {
+		t.Errorf("%d places left, the booking has place %d\n%s", left, got.Place, timeline(got))
+	}
+}
+
 func TestSweepLeavesANewerClaimAlone(t *testing.T) {
 	b, c := raceBench(t)
 	got := b.book(c)

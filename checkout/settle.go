@@ -178,7 +178,7 @@ func decideHolding(b *Booking, now time.Time) step {
 	return step{}
 }
 
-// started counts the attempts that were asked for and written down.
+// started is the number of the last attempt that was written down.
 func (b *Booking) started() int {
 	n := 0
 	for _, a := range b.Attempts {
@@ -449,10 +449,12 @@ func (r *run) claim(ctx context.Context, payment string) error {
 	}
 	key := r.b.Quote.StartKey
 	n, err := r.s.claim(ctx, key, r.b.ID, seq)
-	if err != nil {
-		return err
-	}
 	switch {
+	case err == errOvertaken:
+		r.b, err = r.s.load(ctx, r.b.ID)
+		return err
+	case err != nil:
+		return err
 	case n == 0 && payment != "":
 		return r.write(ctx, Entry{Kind: EntryPaymentRejected, PaymentID: payment, Reason: ReasonPlaceGone})
 	case n == 0:
@@ -461,7 +463,7 @@ func (r *run) claim(ctx context.Context, payment string) error {
 	if err := r.write(ctx, Entry{Kind: EntryPlaceClaimed, Place: n}); err != nil {
 		return err
 	}
-	if e := r.b.Timeline[seq]; e.Kind == EntryPlaceClaimed && e.Place == n {
+	if r.b.Place == n && r.b.placeSeq == seq {
 		return nil
 	}
 	return r.s.release(ctx, key, n, r.b.ID, seq)
@@ -496,7 +498,33 @@ func (r *run) open(ctx context.Context, a Attempt) error {
 		r.s.log.WarnContext(ctx, "checkout: payment page given up", "booking", r.b.ID, "attempt", a.Number, "error", err)
 		return r.write(ctx, Entry{Kind: EntryAttemptFailed, Attempt: a.Number, Reason: ReasonNoAnswer, Unknown: true})
 	}
+	// The processor also refuses a call that somebody else is making at this
+	// moment, after a double click.
+	if r.overtaken(ctx) {
+		return nil
+	}
 	return silent{err}
+}
+
+// overtakenAfter is how long a call of the processor takes at most, as a rule.
+const overtakenAfter = 400 * time.Millisecond
+
+// overtaken waits a moment and reports whether somebody else has gone on with
+// the booking, which is loaded again.
+func (r *run) overtaken(ctx context.Context) bool {
+	timer := time.NewTimer(overtakenAfter)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	}
+	b, err := r.s.load(ctx, r.b.ID)
+	if err != nil || len(b.Timeline) == len(r.b.Timeline) {
+		return false
+	}
+	r.b = b
+	return true
 }
 
 func (r *run) opened(ctx context.Context, attempt int, sess Session) error {
