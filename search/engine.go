@@ -59,7 +59,8 @@ type Engine struct {
 	index  bleve.Index
 	folder string
 	closed bool
-	// day of the last refresh of what depends on today.
+	// day of the last refresh of what depends on today; empty when it is not
+	// known.
 	day string
 
 	snap atomic.Pointer[snapshot]

@@ -3,7 +3,6 @@ package search_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -218,9 +217,12 @@ func TestFacetCountsEqualCounting(t *testing.T) {
 }
 
 func TestEverythingFindsItselfByItsNames(t *testing.T) {
-	cat := newCatalog(t)
-	e := seededOver(t, cat)
-	err := cat.Treatments.Each(t.Context(), func(tr catalog.Treatment) error {
+	e := seeded(t)
+	cat, err := sharedCatalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = cat.Treatments.Each(t.Context(), func(tr catalog.Treatment) error {
 		for lang, name := range tr.Name {
 			res := find(t, e, search.Request{Query: name, Kind: catalog.KindTreatment, Lang: lang, PerPage: 3})
 			if !slices.Contains(ids(res), tr.ID) {
@@ -328,7 +330,9 @@ func TestResumesWhereItStopped(t *testing.T) {
 	}
 	publish(t, cat.Hospitals, catalog.Hospital{ID: "hill", Name: catalog.Text{"en": "Hill Hospital"}, Ownership: catalog.Public})
 	built := 0
-	again, err := search.Open(t.Context(), search.Config{Dir: dir, Catalog: cat, Now: clock, Log: slog.New(slog.DiscardHandler), Progress: func(int, int) { built++ }})
+	cfg := config(cat, dir)
+	cfg.Progress = func(int, int) { built++ }
+	again, err := search.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,7 +399,9 @@ func TestAnotherFingerprintBuildsAnew(t *testing.T) {
 	}
 	search.ForgeFingerprint(t, dir)
 	built := 0
-	e, err := search.Open(t.Context(), search.Config{Dir: dir, Catalog: cat, Now: clock, Log: slog.New(slog.DiscardHandler), Progress: func(int, int) { built++ }})
+	cfg := config(cat, dir)
+	cfg.Progress = func(int, int) { built++ }
+	e, err := search.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

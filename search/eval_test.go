@@ -6,9 +6,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,23 +39,58 @@ func newCatalog(t testing.TB) *catalog.Catalog {
 	return cat
 }
 
-// seeded opens an engine over the starting catalogue.
+// seeded returns an engine over the starting catalogue, shared by the tests
+// that change nothing.
 func seeded(t testing.TB) *search.Engine {
 	t.Helper()
-	return seededOver(t, newCatalog(t))
-}
-
-func seededOver(t testing.TB, cat *catalog.Catalog) *search.Engine {
-	t.Helper()
-	if _, err := seed.Load(t.Context(), cat, nil); err != nil {
+	e, err := sharedEngine()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return open(t, cat, filepath.Join(t.TempDir(), "index"))
+	return e
+}
+
+var sharedDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "search")
+	if err != nil {
+		panic(err)
+	}
+	sharedDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+var sharedCatalog = sync.OnceValues(func() (*catalog.Catalog, error) {
+	engine, err := sqlite.Open(filepath.Join(sharedDir, "store"))
+	if err != nil {
+		return nil, err
+	}
+	cat, err := catalog.Open(context.Background(), engine, clock)
+	if err != nil {
+		return nil, err
+	}
+	_, err = seed.Load(context.Background(), cat, nil)
+	return cat, err
+})
+
+var sharedEngine = sync.OnceValues(func() (*search.Engine, error) {
+	cat, err := sharedCatalog()
+	if err != nil {
+		return nil, err
+	}
+	return search.Open(context.Background(), config(cat, filepath.Join(sharedDir, "index")))
+})
+
+func config(cat *catalog.Catalog, dir string) search.Config {
+	return search.Config{Dir: dir, Catalog: cat, Now: clock, Log: slog.New(slog.DiscardHandler)}
 }
 
 func open(t testing.TB, cat *catalog.Catalog, dir string) *search.Engine {
 	t.Helper()
-	e, err := search.Open(t.Context(), search.Config{Dir: dir, Catalog: cat, Now: clock, Log: slog.New(slog.DiscardHandler)})
+	e, err := search.Open(t.Context(), config(cat, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,3 +233,32 @@ func TestRelevance(t *testing.T) {
 
 // relevanceFloor is the quality that a change may not undo.
 const relevanceFloor = 0.93
+
+// TestFirstHit asks what patients might type, in many languages, scripts and
+// misspellings, and wants one of the right treatments first.
+func TestFirstHit(t *testing.T) {
+	e := seeded(t)
+	body, err := os.ReadFile(filepath.Join("testdata", "first.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(body)), "\n")[1:]
+	wrong := 0
+	for _, line := range lines {
+		query, first, _ := strings.Cut(line, "\t")
+		res, err := e.Search(t.Context(), search.Request{Query: query, Kind: catalog.KindTreatment, PerPage: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(res.Hits) == 0 || !slices.Contains(strings.Split(first, "|"), res.Hits[0].ID) {
+			wrong++
+			t.Logf("%q found %v, want %s", query, ids(res), first)
+		}
+	}
+	if float64(wrong) > firstHitSlack*float64(len(lines)) {
+		t.Errorf("%d of %d queries do not find the right treatment first", wrong, len(lines))
+	}
+}
+
+// firstHitSlack is the share of queries that may miss.
+const firstHitSlack = 0.03

@@ -50,11 +50,6 @@ const (
 // where it stopped. report is called with what goes wrong meanwhile, which is
 // tried again.
 func (e *Engine) Run(ctx context.Context, report func(error)) {
-	e.mu.Lock()
-	if e.day == "" {
-		e.day = e.stampedDay()
-	}
-	e.mu.Unlock()
 	for ctx.Err() == nil {
 		_, seq := e.Stats()
 		if e.cfg.Catalog.Wait(ctx, seq) != nil {
@@ -98,7 +93,9 @@ func (e *Engine) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
 	newDay := e.today() != e.day
+	e.mu.Unlock()
 	if len(changes) == 0 && !newDay {
 		return nil
 	}
@@ -113,10 +110,6 @@ func (e *Engine) follow(ctx context.Context) error {
 
 // today is the date in Shanghai, by which departures fall away.
 func (e *Engine) today() string { return e.cfg.Now().In(catalog.Shanghai).Format(time.DateOnly) }
-
-// stampedDay is the day when nothing is known of the last refresh: none, so
-// that the first round refreshes.
-func (e *Engine) stampedDay() string { return "unknown" }
 
 // apply writes what changed, with the position, in one batch.
 func (e *Engine) apply(ctx context.Context, changes []catalog.Change, newDay bool) error {
