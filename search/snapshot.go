@@ -69,7 +69,9 @@ type snapshot struct {
 	average map[string]*[kindCount]float32
 
 	postings *lru.Cache[string, *posting]
-	scratch  sync.Pool
+	// corrections of words typed wrong, by language and word.
+	corrections *lru.Cache[string, string]
+	scratch     sync.Pool
 
 	// book is the phrasebook of the same moment.
 	book *phrasebook
@@ -81,6 +83,9 @@ type snapshot struct {
 // hundred thousand documents the longest take 800 KB, most a few bytes.
 const postingCache = 8192
 
+// correctionCache is the number of corrected words kept per snapshot.
+const correctionCache = 4096
+
 func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) {
 	s := &snapshot{reader: reader, book: book, valueID: map[facetValue]uint32{}, average: map[string]*[kindCount]float32{}}
 	s.refs.Store(1)
@@ -89,6 +94,9 @@ func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) 
 		return nil, fmt.Errorf("search: posting cache: %w", err)
 	}
 	s.postings = cache
+	if s.corrections, err = lru.New[string, string](correctionCache); err != nil {
+		return nil, fmt.Errorf("search: correction cache: %w", err)
+	}
 	if err := s.readColumns(); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (snap *snapshot) understand(query, lang string) (p *plan, corrected string,
 	last, changed := 0, false
 	for _, i := range unknown {
 		t := p.tokens[i]
-		better, err := snap.correct(t, p.lang)
+		better, err := snap.correction(t, p.lang)
 		if err != nil {
 			return nil, "", err
 		}
@@ -194,6 +194,19 @@ const (
 	// maxCandidates bounds the dictionary words that are compared.
 	maxCandidates = 2000
 )
+
+// correction is correct, remembered: walking the dictionary takes milliseconds.
+func (snap *snapshot) correction(t token, lang *language) (string, error) {
+	key := lang.code + " " + t.text
+	if w, ok := snap.corrections.Get(key); ok {
+		return w, nil
+	}
+	w, err := snap.correct(t, lang)
+	if err == nil {
+		snap.corrections.Add(key, w)
+	}
+	return w, err
+}
 
 // correct returns the dictionary's word nearest to an unknown one, two words
 // where a blank was left out, or nothing.
