@@ -795,3 +795,29 @@ func FuzzSearchPage(f *testing.F) {
 		}
 	})
 }
+
+// TestListsFollowTheCatalogue publishes and withdraws a guide: the list, the
+// front page's count and the sitemap show it at once and no longer.
+func TestListsFollowTheCatalogue(t *testing.T) {
+	s := newTestServer(t)
+	by := catalog.Edit{Author: "test"}
+	v := catalog.Treatment{ID: "a-guide-of-this-test", Name: catalog.Text{"en": "A guide of this test"}, Specialty: "ent", ServiceType: catalog.Outpatient, BookingClass: catalog.Instant}
+	there := func() (list, sitemap bool, count int) {
+		list = s.page(t, "/treatments").Find(`a[href="/treatments/`+v.ID+`"]`).Length() == 1
+		sitemap = strings.Contains(s.get(t, "/sitemap.xml").Body, "/treatments/"+v.ID+"<")
+		return list, sitemap, number(t, s.page(t, "/").Find("dl.counts dd").First().Text())
+	}
+	_, _, before := there()
+	if _, err := s.Catalog.Treatments.Publish(t.Context(), v, by); err != nil {
+		t.Fatal(err)
+	}
+	if list, sitemap, count := there(); !list || !sitemap || count != before+1 {
+		t.Errorf("published: in the list %v, in the sitemap %v, counted %d after %d", list, sitemap, count, before)
+	}
+	if err := s.Catalog.Treatments.Move(t.Context(), v.ID, catalog.Archived, by); err != nil {
+		t.Fatal(err)
+	}
+	if list, sitemap, count := there(); list || sitemap || count != before {
+		t.Errorf("withdrawn: in the list %v, in the sitemap %v, counted %d after %d", list, sitemap, count, before)
+	}
+}

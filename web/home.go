@@ -16,6 +16,10 @@ import (
 const (
 	homeFlagships = 8
 	homePackages  = 6
+	// featuredAmong is how many packages are looked at for the front page.
+	featuredAmong = 50
+	// tileSummary is how much of a summary a tile shows, in characters.
+	tileSummary = 115
 )
 
 func (s *Server) homeRoutes(e *echo.Echo) {
@@ -79,33 +83,34 @@ func (s *Server) homeLanguage(c echo.Context) string {
 
 func (s *Server) homeView(ctx context.Context, p templates.Page) (templates.HomeView, error) {
 	v := templates.HomeView{Ideas: ideas(p)}
-	bySpecialty := map[string]int{}
-	err := s.Catalog.Treatments.Each(ctx, func(t catalog.Treatment) error {
-		v.CountTreatments++
-		bySpecialty[t.Specialty]++
-		if !t.Flagship || len(v.Flagships) >= homeFlagships {
-			return nil
-		}
-		card, err := s.treatmentCard(ctx, p, t)
-		card.Summary = clipSaid(card.Summary, cardSummary*2/3)
-		v.Flagships = append(v.Flagships, card)
-		return err
-	})
+	treatments, err := published(ctx, s, s.Catalog.Treatments)
 	if err != nil {
 		return v, err
 	}
-	v.Specialties = specialtyWays(p, bySpecialty)
-	if v.Packages, err = s.featuredPackages(ctx, p); err != nil {
-		return v, err
-	}
-	for kind, n := range map[catalog.Kind]*int{catalog.KindHospital: &v.CountHospitals, catalog.KindOffering: &v.CountOfferings, catalog.KindPackage: &v.CountPackages} {
-		count, err := s.Catalog.Count(ctx, kind)
+	counts := map[string]int{}
+	for _, t := range treatments {
+		counts[t.Specialty]++
+		if !t.Flagship || len(v.Flagships) >= homeFlagships {
+			continue
+		}
+		card, err := s.treatmentCard(ctx, p, t)
 		if err != nil {
 			return v, err
 		}
-		*n = int(count)
+		card.Summary = clipSaid(card.Summary, tileSummary)
+		v.Flagships = append(v.Flagships, card)
 	}
-	return v, nil
+	v.CountTreatments, v.Specialties = len(treatments), specialtyWays(p, counts)
+	if v.Packages, v.CountPackages, err = s.featuredPackages(ctx, p); err != nil {
+		return v, err
+	}
+	hospitals, err := idsOf(ctx, s, s.Catalog.Hospitals)
+	if err != nil {
+		return v, err
+	}
+	offerings, err := idsOf(ctx, s, s.Catalog.Offerings)
+	v.CountHospitals, v.CountOfferings = len(hospitals), len(offerings)
+	return v, err
 }
 
 // specialtyWays puts the specialties with most treatments first.
@@ -123,28 +128,30 @@ func specialtyWays(p templates.Page, counts map[string]int) []templates.Specialt
 	return out
 }
 
-// featuredPackages are packages of different treatments, in the order of ids:
-// nobody pays for the place.
-func (s *Server) featuredPackages(ctx context.Context, p templates.Page) ([]templates.Card, error) {
+// featuredPackages are packages of different specialties, in the order of ids:
+// nobody pays for the place. The number is that of all packages.
+func (s *Server) featuredPackages(ctx context.Context, p templates.Page) ([]templates.Card, int, error) {
+	ids, err := idsOf(ctx, s, s.Catalog.Packages)
+	if err != nil {
+		return nil, 0, err
+	}
 	var out []templates.Card
 	seen := map[string]bool{}
-	err := s.Catalog.Packages.Each(ctx, func(pkg catalog.Package) error {
-		if len(out) >= homePackages || seen[pkg.OfferingIDs[0]] {
-			return nil
-		}
-		card, err := s.packageCard(ctx, p, pkg)
+	for _, id := range ids[:min(len(ids), featuredAmong)] {
+		card, ok, err := s.cardOf(ctx, p, catalog.KindPackage, id)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
-		seen[pkg.OfferingIDs[0]] = true
-		if !seen[card.Art] {
-			seen[card.Art] = true
-			card.Summary = clipSaid(card.Summary, cardSummary*2/3)
-			out = append(out, card)
+		if !ok || seen[card.Art] {
+			continue
 		}
-		return nil
-	})
-	return out, err
+		seen[card.Art] = true
+		card.Summary = clipSaid(card.Summary, tileSummary)
+		if out = append(out, card); len(out) == homePackages {
+			break
+		}
+	}
+	return out, len(ids), nil
 }
 
 // websiteLD describes the site and its search to search engines.

@@ -31,14 +31,17 @@ func (s *Server) hospitals(c echo.Context) error {
 	for i, o := range ownershipOrder {
 		groups[i] = templates.HospitalGroup{ID: string(o), Label: p.T("hospitals." + string(o))}
 	}
-	err := s.Catalog.Hospitals.Each(ctx, func(h catalog.Hospital) error {
-		card, err := s.hospitalCard(ctx, p, h)
-		i := slices.Index(ownershipOrder, h.Ownership)
-		groups[i].Entries = append(groups[i].Entries, card)
-		return err
-	})
+	list, err := published(ctx, s, s.Catalog.Hospitals)
 	if err != nil {
 		return err
+	}
+	for _, h := range list {
+		card, err := s.hospitalCard(ctx, p, h)
+		if err != nil {
+			return err
+		}
+		i := slices.Index(ownershipOrder, h.Ownership)
+		groups[i].Entries = append(groups[i].Entries, card)
 	}
 	for _, g := range groups {
 		slices.SortFunc(g.Entries, func(a, b templates.Card) int { return strings.Compare(p.Name(a.Title), p.Name(b.Title)) })

@@ -51,6 +51,7 @@ type Server struct {
 	echo   *echo.Echo
 	assets *static.Assets
 	links  *account.Links
+	ids    publishedIDs
 }
 
 // New builds the server.

@@ -50,23 +50,21 @@ func (s *Server) sitemap(c echo.Context) error {
 
 func (s *Server) publicPaths(ctx context.Context) ([]string, error) {
 	paths := append([]string{}, fixedPages...)
-	add := func(v catalog.Entity) { paths = append(paths, pathOf(v.EntityKind(), v.EntityID())) }
-	for _, each := range []func() error{
-		func() error {
-			return s.Catalog.Treatments.Each(ctx, func(v catalog.Treatment) error { add(v); return nil })
-		},
-		func() error {
-			return s.Catalog.Hospitals.Each(ctx, func(v catalog.Hospital) error { add(v); return nil })
-		},
-		func() error {
-			return s.Catalog.Offerings.Each(ctx, func(v catalog.Offering) error { add(v); return nil })
-		},
-		func() error {
-			return s.Catalog.Packages.Each(ctx, func(v catalog.Package) error { add(v); return nil })
-		},
+	for _, list := range []struct {
+		kind catalog.Kind
+		ids  func() ([]string, error)
+	}{
+		{catalog.KindTreatment, func() ([]string, error) { return idsOf(ctx, s, s.Catalog.Treatments) }},
+		{catalog.KindHospital, func() ([]string, error) { return idsOf(ctx, s, s.Catalog.Hospitals) }},
+		{catalog.KindOffering, func() ([]string, error) { return idsOf(ctx, s, s.Catalog.Offerings) }},
+		{catalog.KindPackage, func() ([]string, error) { return idsOf(ctx, s, s.Catalog.Packages) }},
 	} {
-		if err := each(); err != nil {
+		ids, err := list.ids()
+		if err != nil {
 			return nil, err
+		}
+		for _, id := range ids {
+			paths = append(paths, pathOf(list.kind, id))
 		}
 	}
 	return paths, nil

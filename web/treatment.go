@@ -26,14 +26,15 @@ func (s *Server) treatments(c echo.Context) error {
 	ctx := c.Request().Context()
 	p := s.page(c)
 	p.Title, p.Description, p.Section = p.T("treatments.title"), p.T("treatments.lead"), "treatments"
-	var cards []templates.Card
-	err := s.Catalog.Treatments.Each(ctx, func(t catalog.Treatment) error {
-		card, err := s.treatmentCard(ctx, p, t)
-		cards = append(cards, card)
-		return err
-	})
+	list, err := published(ctx, s, s.Catalog.Treatments)
 	if err != nil {
 		return err
+	}
+	cards := make([]templates.Card, len(list))
+	for i, t := range list {
+		if cards[i], err = s.treatmentCard(ctx, p, t); err != nil {
+			return err
+		}
 	}
 	return s.ok(c, templates.Treatments(p, templates.TreatmentsView{Groups: bySpecialty(p, cards)}))
 }
