@@ -158,7 +158,7 @@ func TestImportSaysWhichLineIsBad(t *testing.T) {
 
 // site starts the program on a free port and returns its address and a way to
 // stop it, which waits until it has stopped and fails on an error.
-func site(t *testing.T, cfg Config) (baseURL string, stop func()) {
+func site(t testing.TB, cfg Config) (baseURL string, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -200,7 +200,7 @@ func site(t *testing.T, cfg Config) (baseURL string, stop func()) {
 
 // checkLog fails on every error in the log: what tests provoke on purpose is
 // never one.
-func checkLog(t *testing.T, name string) {
+func checkLog(t testing.TB, name string) {
 	t.Helper()
 	log, err := os.ReadFile(name)
 	if err != nil {
