@@ -135,3 +135,23 @@ func TestChooseLanguageKeepsTheAddress(t *testing.T) {
 		t.Errorf("the link is %s", got)
 	}
 }
+
+func TestPriceFigure(t *testing.T) {
+	p := Page{Locale: LocaleFor("en"), Currency: "USD", Convert: func(m catalog.Money, to string) (catalog.Money, bool) {
+		return catalog.Money{Amount: m.Amount * 14151 / 100_000, Currency: to}, to == "USD"
+	}}
+	value := func(x float64) *float64 { return &x }
+	for _, c := range []struct {
+		claim              catalog.Claim
+		stated, about, why string
+	}{
+		{catalog.Claim{Value: value(200000), Unit: "CNY"}, "CNY 200,000", "$28,302", "rounded to whole dollars"},
+		{catalog.Claim{Min: value(30000), Max: value(40000), Unit: "CNY"}, "CNY 30,000 – CNY 40,000", "$4,245 – $5,660", "both ends"},
+		{catalog.Claim{Value: value(1500), Unit: "USD"}, "USD 1,500", "", "the reader's own currency"},
+		{catalog.Claim{Value: value(3), Unit: "ratio"}, "", "", "no money"},
+	} {
+		if stated, about := priceFigure(p, c.claim); stated != c.stated || about != c.about {
+			t.Errorf("%s: %q, %q, want %q, %q", c.why, stated, about, c.stated, c.about)
+		}
+	}
+}

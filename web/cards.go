@@ -93,12 +93,12 @@ func offeringPrice(p templates.Page, o catalog.Offering, t catalog.Treatment) (l
 	case o.Price == nil || o.Price.Min == nil:
 		return p.T("card.price_label"), p.T("card.on_request"), ""
 	}
-	price, original = approximate(p, *o.Price.Min)
+	price, original = templates.Approximate(p, *o.Price.Min)
 	switch o.Price.Model {
 	case catalog.PriceFrom:
 		price = p.T("card.from", "price", price)
 	case catalog.PriceRange:
-		upper, upperOriginal := approximate(p, *o.Price.Max)
+		upper, upperOriginal := templates.Approximate(p, *o.Price.Max)
 		price += " – " + upper
 		if original != "" {
 			original += " – " + upperOriginal
@@ -136,24 +136,7 @@ func lowest(p templates.Page, packages []catalog.Package) (string, bool) {
 			low = m
 		}
 	}
-	return p.Money(wholeUnits(low)), true
-}
-
-// approximate writes a price for comparing: rounded to whole units where it is
-// converted, with the price as it was set beside it.
-func approximate(p templates.Page, m catalog.Money) (shown, original string) {
-	converted, ok := p.Convert(m, p.Currency)
-	if !ok || m.Currency == p.Currency {
-		return p.Money(m), ""
-	}
-	return p.Money(wholeUnits(converted)), p.MoneyCode(m)
-}
-
-// wholeUnits rounds to the currency's main unit, halves up.
-func wholeUnits(m catalog.Money) catalog.Money {
-	unit := catalog.MainUnits(1, m.Currency).Amount
-	m.Amount = (m.Amount + unit/2) / unit * unit
-	return m
+	return p.Money(templates.WholeUnits(low)), true
 }
 
 // packageFrom is what a package costs one patient with the first room, without
@@ -376,7 +359,7 @@ func packageCard(p templates.Page, pkg catalog.Package, agency catalog.Organisat
 		Pills:      []templates.Pill{{Text: p.T("card.recovery_checked"), Tone: ""}},
 		PriceLabel: p.T("card.package_price"),
 	}
-	price, original := approximate(p, packageFrom(pkg))
+	price, original := templates.Approximate(p, packageFrom(pkg))
 	c.Price, c.PriceOriginal = p.T("card.from", "price", price), original
 	if len(starts) > 0 {
 		c.Points = append(c.Points, templates.Point{Icon: "plane", Text: p.T("card.starts", "dates", dates(p, starts))})

@@ -146,13 +146,20 @@ func TestLinksLead(t *testing.T) {
 // TestAnchorsExist checks that links to a part of a page have it there.
 func TestAnchorsExist(t *testing.T) {
 	s := newTestServer(t)
+	pages := map[string]*goquery.Document{}
+	load := func(path string) *goquery.Document {
+		if pages[path] == nil {
+			pages[path] = s.page(t, path)
+		}
+		return pages[path]
+	}
 	for path := range discoverPages {
-		s.page(t, path).Find(`a[href*="#"]`).Each(func(_ int, e *goquery.Selection) {
+		load(path).Find(`a[href*="#"]`).Each(func(_ int, e *goquery.Selection) {
 			to, id, _ := strings.Cut(e.AttrOr("href", ""), "#")
 			if to == "" {
 				to = path
 			}
-			if strings.HasPrefix(to, "/") && s.page(t, to).Find(`[id="`+id+`"]`).Length() != 1 {
+			if strings.HasPrefix(to, "/") && load(to).Find(`[id="`+id+`"]`).Length() != 1 {
 				t.Errorf("%s links to %s#%s, which is not there", path, to, id)
 			}
 		})
