@@ -170,7 +170,7 @@ func boxes(p Page, strip []Segment) []stripBox {
 			x = 100 - x - w
 		}
 		out[i] = stripBox{Segment: s, X: percentOf(x), Width: percentOf(w)}
-		if label := p.T("plan.strip." + s.Kind); textWidth(label)+2 <= w/100*stripWidth {
+		if label := p.T("phase." + s.Kind); textWidth(label)+2 <= w/100*stripWidth {
 			out[i].Label = label
 		}
 	}
@@ -195,7 +195,7 @@ func textWidth(s string) float64 {
 func stripText(p Page, strip []Segment) string {
 	parts := make([]string, len(strip))
 	for i, s := range strip {
-		parts[i] = p.DayRange(s.From, s.To) + ": " + p.T("plan.strip."+s.Kind)
+		parts[i] = p.DayRange(s.From, s.To) + ": " + p.T("phase."+s.Kind)
 	}
 	return strings.Join(parts, p.T("plan.list_separator"))
 }
@@ -352,10 +352,10 @@ func refusal(stay catalog.Stay, names map[string]catalog.Text, place catalog.Pla
 func (r Refusal) against(p Page) string {
 	var out []string
 	if r.Exertion != "" {
-		out = append(out, p.Or("plan.exertion."+string(r.Exertion), string(r.Exertion)))
+		out = append(out, p.Or("exertion."+string(r.Exertion), string(r.Exertion)))
 	}
 	for _, h := range r.Hazards {
-		out = append(out, p.Or("plan.hazard."+string(h), string(h)))
+		out = append(out, p.Or("hazard."+string(h), string(h)))
 	}
 	return strings.Join(out, p.T("plan.comma"))
 }

@@ -1,0 +1,301 @@
+package templates
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/checkout"
+	"github.com/medtour/medtour/fault"
+)
+
+func day(s string) time.Time {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func testPage(lang string) Page {
+	return Page{Locale: LocaleFor(lang), Asset: func(name string) string { return name },
+		Convert: func(m catalog.Money, _ string) (catalog.Money, bool) { return m, true }}
+}
+
+func TestPolicySteps(t *testing.T) {
+	q := checkout.Quote{Start: day("2027-01-31"), Deposit: catalog.Money{Amount: 10_000, Currency: "USD"},
+		Policy: catalog.Policy{Tiers: []catalog.Tier{{DaysBefore: 30, RefundBasisPoints: 10_000}, {DaysBefore: 7, RefundBasisPoints: 2_500}}}}
+	for _, c := range []struct {
+		today string
+		want  []string
+	}{
+		{"2026-12-01", []string{"Until 1 January 2027: 100% of the deposit comes back (USD 100.00).",
+			"From 2 January 2027 to 24 January 2027: 25% of the deposit comes back (USD 25.00).", "From 25 January 2027: nothing comes back."}},
+		{"2027-01-01", []string{"Until 1 January 2027: 100% of the deposit comes back (USD 100.00).",
+			"From 2 January 2027 to 24 January 2027: 25% of the deposit comes back (USD 25.00).", "From 25 January 2027: nothing comes back."}},
+		{"2027-01-02", []string{"Until 24 January 2027: 25% of the deposit comes back (USD 25.00).", "From 25 January 2027: nothing comes back."}},
+		{"2027-01-25", []string{"Nothing comes back."}},
+	} {
+		var got []string
+		for _, s := range policySteps(q, day(c.today)) {
+			got = append(got, strings.ReplaceAll(policyText(testPage("en"), s), "\u00a0", " "))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("on %s:\n%s\nwant\n%s", c.today, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+		}
+	}
+}
+
+// TestPolicyStepsAgreeWithPolicy draws policies and days: what the page
+// promises for a day is what the policy pays on it.
+func TestPolicyStepsAgreeWithPolicy(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		start := day("2027-06-01")
+		var tiers []catalog.Tier
+		before := 120
+		for range rapid.IntRange(0, 4).Draw(t, "tiers") {
+			before -= rapid.IntRange(1, 29).Draw(t, "gap")
+			tiers = append(tiers, catalog.Tier{DaysBefore: max(before, 0), RefundBasisPoints: rapid.Int64Range(0, 10_000).Draw(t, "share")})
+		}
+		q := checkout.Quote{Start: start, Deposit: catalog.Money{Amount: 50_000, Currency: "EUR"}, Policy: catalog.Policy{Tiers: tiers}}
+		today := start.AddDate(0, 0, -rapid.IntRange(0, 150).Draw(t, "days before"))
+		steps := policySteps(q, today)
+		when := today.AddDate(0, 0, rapid.IntRange(0, 150).Draw(t, "later"))
+		if when.After(start) {
+			when = start
+		}
+		i := slices.IndexFunc(steps, func(s PolicyStep) bool {
+			return !when.Before(s.From) && (s.Until.IsZero() || !when.After(s.Until))
+		})
+		if i < 0 || steps[i].Share != q.Policy.RefundShare(when, start) {
+			t.Fatalf("on %s the page promises %v of %v, the policy pays %d", when.Format(time.DateOnly), i, steps, q.Policy.RefundShare(when, start))
+		}
+	})
+}
+
+// stay is four days: examination, procedure with a night on the ward, strict
+// rest, gentle.
+func stay() catalog.Stay {
+	fly := 2
+	medical := func(step catalog.Step) catalog.Item {
+		return catalog.Item{Kind: catalog.ItemMedical, OfferingID: "x", Step: step, Text: catalog.Text{"en": string(step)}}
+	}
+	return catalog.Stay{
+		Itinerary: catalog.Itinerary{Days: []catalog.Day{
+			{From: 1, To: 1, Items: []catalog.Item{medical(catalog.StepWorkup)}},
+			{From: 2, To: 2, Items: []catalog.Item{medical(catalog.StepProcedure)}},
+			{From: 3, To: 4, Items: []catalog.Item{{Kind: catalog.ItemRest, Text: catalog.Text{"en": "rest"}}}},
+			{From: 5, To: 6, Items: []catalog.Item{{Kind: catalog.ItemSight, PlaceID: "tea"}}},
+		}},
+		Offerings: map[string]catalog.Timeline{"x": {FlyAfterDays: &fly, Phases: []catalog.Phase{
+			{Kind: catalog.PhaseWorkup, Days: catalog.Span{Min: 1, Max: 1}},
+			{Kind: catalog.PhaseProcedure, Days: catalog.Span{Min: 1, Max: 1}, MaxExertion: catalog.ExertionRest},
+			{Kind: catalog.PhaseAdmission, Days: catalog.Span{Max: 1}, MaxExertion: catalog.ExertionRest},
+			{Kind: catalog.PhaseRestricted, Days: catalog.Span{Min: 1, Max: 1}, MaxExertion: catalog.ExertionSeated, Avoid: []catalog.Hazard{catalog.HazardCrowds}},
+			{Kind: catalog.PhaseGentle, Days: catalog.Span{Min: 1, Max: 1}, Avoid: []catalog.Hazard{catalog.HazardWater}},
+		}}},
+		Places: map[string]catalog.Place{"tea": {ID: "tea", Name: catalog.Text{"en": "Tea house"}, Position: &catalog.Position{Lat: 31.2, Lon: 121.44}}},
+		Base:   &catalog.Position{Lat: 31.2, Lon: 121.43},
+	}
+}
+
+func TestStripAndDays(t *testing.T) {
+	names := map[string]catalog.Text{"x": {"en": "Lens surgery"}}
+	strip := Strip(stay().LayOut())
+	want := []Segment{{"workup", 1, 1}, {"procedure", 2, 2}, {"admission", 3, 3}, {"restricted", 4, 4}, {"gentle", 5, 5}, {"free", 6, 6}}
+	if !slices.Equal(strip, want) {
+		t.Errorf("the strip is %v, want %v", strip, want)
+	}
+	if got := stripText(testPage("en"), strip[:2]); got != "Day 1: Examinations; Day 2: Procedure" {
+		t.Errorf("the strip says %q", got)
+	}
+	days := Days(stay(), names, day("2026-12-30"))
+	if d := days[2]; !d.Quiet || len(d.Reasons) != 2 || d.Reasons[0].Phase != catalog.PhaseAdmission || d.Reasons[1].Avoid[0] != catalog.HazardCrowds {
+		t.Errorf("days 3–4: %+v", d)
+	}
+	if got := days[2].dates(testPage("en")); got != "Fri 1 Jan – Sat 2 Jan" {
+		t.Errorf("days 3–4 are %q", got)
+	}
+	if d := days[3]; d.Quiet || len(d.Reasons) != 1 || d.Reasons[0].From != 5 || d.Reasons[0].To != 5 || d.Items[0].Text.Get("en") != "Tea house" {
+		t.Errorf("days 5–6: %+v", d)
+	}
+	if d := days[0]; d.Quiet || len(d.Reasons) != 0 || d.dates(testPage("en")) != "Wed 30 Dec" {
+		t.Errorf("day 1: %+v", d)
+	}
+}
+
+// TestStripFillsItsWidth: whatever the days, the boxes stand side by side from
+// one edge to the other, in both directions of writing.
+func TestStripFillsItsWidth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var strip []Segment
+		next := 1
+		for _, n := range rapid.SliceOfN(rapid.IntRange(1, 60), 1, 12).Draw(t, "days") {
+			strip = append(strip, Segment{Kind: segmentFree, From: next, To: next + n - 1})
+			next += n
+		}
+		for _, lang := range []string{"en", "ar"} {
+			sum, seen := 0.0, map[string]bool{}
+			for _, b := range boxes(testPage(lang), strip) {
+				w := percentage(t, b.Width)
+				sum += w
+				if x := percentage(t, b.X); x < -0.01 || x+w > 100.01 || seen[b.X] {
+					t.Fatalf("%s: a box from %s, %s wide", lang, b.X, b.Width)
+				}
+				seen[b.X] = true
+			}
+			if math.Abs(sum-100) > 0.1 {
+				t.Fatalf("%s: the boxes are %f %% wide", lang, sum)
+			}
+		}
+	})
+}
+
+func percentage(t *rapid.T, percent string) float64 {
+	var x float64
+	if err := json.Unmarshal([]byte(strings.TrimSuffix(percent, "%")), &x); err != nil {
+		t.Fatalf("%q is no percentage", percent)
+	}
+	return x
+}
+
+func TestRefusals(t *testing.T) {
+	near := &catalog.Position{Lat: 31.21, Lon: 121.43}
+	places := []catalog.Place{
+		{ID: "market", Name: catalog.Text{"en": "Market"}, PlaceKind: "market", Position: near, Exertion: catalog.ExertionShortWalk, Hazards: []catalog.Hazard{catalog.HazardCrowds}},
+		{ID: "pool", Name: catalog.Text{"en": "Pool"}, PlaceKind: "pool", Position: near, Exertion: catalog.ExertionSeated, Hazards: []catalog.Hazard{catalog.HazardWater}},
+		{ID: "far", Name: catalog.Text{"en": "Far"}, PlaceKind: "park", Position: &catalog.Position{Lat: 30, Lon: 120}, Exertion: catalog.ExertionSeated, Hazards: []catalog.Hazard{catalog.HazardCrowds}},
+		{ID: "nowhere", Name: catalog.Text{"en": "Nowhere"}, PlaceKind: "park", Exertion: catalog.ExertionSeated, Hazards: []catalog.Hazard{catalog.HazardCrowds}},
+	}
+	got := Refusals(stay(), map[string]catalog.Text{"x": {"en": "Lens surgery"}}, places, 3)
+	if len(got) != 1 {
+		t.Fatalf("%d refusals, want the market alone: %+v", len(got), got)
+	}
+	r := got[0]
+	if r.Day != 4 || r.Phase != catalog.PhaseRestricted || r.Exertion != catalog.ExertionShortWalk || !slices.Equal(r.Hazards, []catalog.Hazard{catalog.HazardCrowds}) || r.FreeFrom != 5 {
+		t.Errorf("the market: %+v", r)
+	}
+	if got := r.against(testPage("en")); got != "short walks, crowds" {
+		t.Errorf("against it: %q", got)
+	}
+	free := stay()
+	free.Offerings = map[string]catalog.Timeline{"x": {Phases: []catalog.Phase{{Kind: catalog.PhaseProcedure, Days: catalog.Span{Min: 1, Max: 1}}}}}
+	if got := Refusals(free, nil, places, 3); len(got) != 0 {
+		t.Errorf("a stay without quiet days refuses %+v", got)
+	}
+}
+
+// TestSketchStaysOnThePaper draws positions over the whole delta.
+func TestSketchStaysOnThePaper(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hotel := catalog.Place{Position: &catalog.Position{Lat: 31.2, Lon: 121.4}}
+		var places []catalog.Place
+		for range rapid.IntRange(0, 25).Draw(t, "places") {
+			pl := catalog.Place{}
+			if rapid.Bool().Draw(t, "known") {
+				pl.Position = &catalog.Position{Lat: rapid.Float64Range(30, 32).Draw(t, "lat"), Lon: rapid.Float64Range(120, 122.5).Draw(t, "lon")}
+			}
+			places = append(places, pl)
+		}
+		s := NewSketch(hotel, nil, places)
+		if len(s.Spots)+len(s.Unknown) != len(places) {
+			t.Fatalf("%d spots and %d unknown of %d", len(s.Spots), len(s.Unknown), len(places))
+		}
+		for i, sp := range s.Spots {
+			if !(sp.X >= 0 && sp.X <= SketchWidth && sp.Y >= 0 && sp.Y <= SketchHeight) || sp.Number != i+1 {
+				t.Fatalf("spot %d at %f, %f", sp.Number, sp.X, sp.Y)
+			}
+		}
+	})
+}
+
+func TestSketchPartsDots(t *testing.T) {
+	at := &catalog.Position{Lat: 31.2, Lon: 121.4}
+	s := NewSketch(catalog.Place{Position: at}, []catalog.Hospital{{Position: at}}, []catalog.Place{{Position: at}, {Position: at}})
+	for i, a := range s.Spots {
+		if d := math.Hypot(a.X-SketchWidth/2, a.Y-SketchHeight/2); d < sketchDot-1 {
+			t.Errorf("dot %d covers the hotel", a.Number)
+		}
+		for _, b := range s.Spots[:i] {
+			if math.Hypot(a.X-b.X, a.Y-b.Y) < sketchDot-1 {
+				t.Errorf("dots %d and %d cover each other", a.Number, b.Number)
+			}
+		}
+	}
+}
+
+func TestWaits(t *testing.T) {
+	usd := func(n int64) catalog.Money { return catalog.Money{Amount: n, Currency: "USD"} }
+	q := checkout.Quote{Deposit: usd(100), Lines: []checkout.QuoteLine{{ID: "bill"}}}
+	for name, c := range map[string]struct {
+		b    checkout.Booking
+		want []string
+	}{
+		"holding":       {checkout.Booking{State: checkout.StateHolding}, []string{"pay"}},
+		"awaiting":      {checkout.Booking{State: checkout.StateAwaiting}, []string{"hospital", "arrival", "bill"}},
+		"confirmed":     {checkout.Booking{State: checkout.StateConfirmed}, []string{"arrival", "bill"}},
+		"expired":       {checkout.Booking{State: checkout.StateExpired}, nil},
+		"refunding":     {checkout.Booking{State: checkout.StateDeclined, RefundPending: usd(100)}, []string{"refund"}},
+		"refund failed": {checkout.Booking{State: checkout.StateCancelled, RefundPending: usd(100), RefundStatus: checkout.RefundFailed}, []string{"refund_failed"}},
+		"disputed":      {checkout.Booking{State: checkout.StateCompleted, Disputes: []checkout.DisputeRecord{{Open: true}}}, []string{"dispute"}},
+		"dispute over":  {checkout.Booking{State: checkout.StateCompleted, Disputes: []checkout.DisputeRecord{{}}}, nil},
+	} {
+		c.b.Quote = q
+		var got []string
+		for _, w := range waits(c.b) {
+			got = append(got, w.Key)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestLeft(t *testing.T) {
+	now := day("2026-11-22")
+	for left, want := range map[time.Duration]string{
+		-time.Second: "the time is over", time.Second: "1 minute left", 59 * time.Minute: "59 minutes left", time.Hour: "1 hour left",
+		72*time.Hour - time.Minute: "71 hours left", 5 * 24 * time.Hour: "5 days left",
+	} {
+		if got := LocaleFor("en").Left(now, now.Add(left)); got != want {
+			t.Errorf("%s: %q, want %q", left, got, want)
+		}
+	}
+}
+
+func TestFieldErrors(t *testing.T) {
+	fields := []fault.Field{{Name: "companions", Code: "range", Message: "m"}, {Name: "companion_names[1]", Code: "too_long", Message: "m"}, {Name: "odd", Code: "odd", Message: "said in English"}}
+	got := FieldErrors(testPage("en"), fields, "max", "2")
+	for i, want := range []string{"Choose between 0 and 2 companions.", "This is too long.", "said in English"} {
+		if got[i].Message != want {
+			t.Errorf("%s: %q, want %q", fields[i].Name, got[i].Message, want)
+		}
+	}
+	if got.Of("companion_names[1]") == "" || got.Of("companion_names[0]") != "" {
+		t.Error("a fault stands beside the wrong field")
+	}
+}
+
+// TestNotSoldHasNoDeposit: whatever else is known, a treatment that is not
+// sold never gets a way to pay.
+func TestNotSoldHasNoDeposit(t *testing.T) {
+	q := checkout.Quote{Total: catalog.MainUnits(100, "USD"), Deposit: catalog.MainUnits(20, "USD"), DueOnArrival: catalog.MainUnits(80, "USD")}
+	for class, sold := range map[catalog.BookingClass]bool{catalog.Instant: true, catalog.OnAcceptance: true, catalog.EnquiryOnly: false, catalog.NeedsApproval: false, "": false} {
+		v := PackageView{Class: class, Quote: &q, Starts: []checkout.StartLeft{{Start: catalog.Start{Key: "x_2027-01-01", Date: day("2027-01-01")}, Left: 2}}}
+		var out bytes.Buffer
+		if err := Package(testPage("en"), v).Render(context.Background(), &out); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "formaction"); got != sold {
+			t.Errorf("%q: a way to pay: %t", class, got)
+		}
+	}
+}

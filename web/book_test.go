@@ -1,0 +1,522 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/checkout"
+	"github.com/medtour/medtour/templates"
+)
+
+// post sends a form to a path or an address.
+func (s *testServer) post(t testing.TB, path string, form url.Values) answer {
+	t.Helper()
+	if strings.HasPrefix(path, "/") {
+		path = s.URL + path
+	}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatalf("POST %s: %v", path, err)
+	}
+	return s.do(t, req, "Content-Type", "application/x-www-form-urlencoded")
+}
+
+// sent checks that an answer is a redirect and returns where it leads, without
+// the site's own address.
+func (s *testServer) sent(t testing.TB, a answer) string {
+	t.Helper()
+	if a.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%s: status %d, want 303: %s", a.Request.URL, a.StatusCode, text(a.document(t).Find("main")))
+	}
+	return strings.TrimPrefix(a.Header.Get("Location"), s.URL)
+}
+
+func want(t testing.TB, a answer, status int) *goquery.Document {
+	t.Helper()
+	if a.StatusCode != status {
+		t.Fatalf("%s: status %d, want %d", a.Request.URL, a.StatusCode, status)
+	}
+	return a.document(t)
+}
+
+var person = url.Values{"name": {"María Example"}, "email": {"maria@example.org"}, "country": {"KZ"}, "consent": {"yes"}}
+
+// openStart returns a start date of a package that has places left; skip
+// leaves out the first ones, so that tests stay out of each other's way.
+func (s *testServer) openStart(t testing.TB, pkg string, skip int) checkout.StartLeft {
+	t.Helper()
+	starts, err := s.Checkout.Starts(context.Background(), pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range starts[skip:] {
+		if st.Left > 0 {
+			return st
+		}
+	}
+	t.Fatalf("%s has no open start", pkg)
+	return checkout.StartLeft{}
+}
+
+// quote makes a quote and returns its path.
+func (s *testServer) quote(t testing.TB, lang, pkg string, choice url.Values) string {
+	t.Helper()
+	return s.sent(t, s.post(t, templates.Page{}.URLIn(lang, "/quotes?package="+pkg), choice))
+}
+
+// pay pays on the page of the local Stripe and returns where the patient is
+// sent.
+func (s *testServer) pay(t testing.TB, payPath string) string {
+	t.Helper()
+	return s.sent(t, s.post(t, payPath, url.Values{"email": {"maria@example.org"}, "name": {"María Example"}, "method": {"card"},
+		"number": {"4242 4242 4242 4242"}, "expiry": {"12/40"}, "cvc": {"123"}}))
+}
+
+// booked makes a booking, pays it and returns its path.
+func (s *testServer) booked(t testing.TB, lang, pkg string, choice url.Values) string {
+	t.Helper()
+	payPath := s.sent(t, s.post(t, s.quote(t, lang, pkg, choice)+"/book", person))
+	return s.sent(t, s.get(t, s.pay(t, payPath)))
+}
+
+func state(doc *goquery.Document) string { return doc.Find("[data-state]").AttrOr("data-state", "") }
+
+func TestJourney(t *testing.T) {
+	s := newTestServer(t)
+	for i, lang := range []string{"en", "ar"} {
+		t.Run(lang, func(t *testing.T) {
+			found := s.page(t, templates.Page{}.URLIn(lang, "/search?kind=package&q=ICL"))
+			path := ""
+			found.Find(`main a[href*="/packages/icl-by-the-west-bund"]`).EachWithBreak(func(_ int, a *goquery.Selection) bool {
+				path = a.AttrOr("href", "")
+				return false
+			})
+			if path == "" {
+				t.Fatal("the search does not find the package")
+			}
+			start := s.openStart(t, "icl-by-the-west-bund", i)
+			choice := url.Values{"start": {start.Key}, "companions": {"1"}, "currency": {"EUR"}}
+			pkg := s.page(t, path+"?"+choice.Encode())
+			if pkg.Find("html").AttrOr("dir", "") != templates.LocaleFor(lang).Dir {
+				t.Error("wrong direction of writing")
+			}
+			if n := pkg.Find("ol.days > li").Length(); n != 11 {
+				t.Errorf("%d days, want 11", n)
+			}
+			if pkg.Find("svg.recovery[aria-label]").Length() != 1 || pkg.Find(".day .why").Length() == 0 || pkg.Find("[style]").Length() > 0 {
+				t.Error("the strip, the reasons of quiet days or the strict policy for styles is missing")
+			}
+			deposit := text(pkg.Find(".price-rows .deposit dd"))
+
+			quotePath := s.quote(t, lang, "icl-by-the-west-bund", choice)
+			quote := s.page(t, quotePath)
+			if got := text(quote.Find(".price-table tfoot tr").Eq(1).Find("td")); got != deposit || !strings.Contains(got, "EUR") {
+				t.Errorf("the quote asks for %q, the package page said %q", got, deposit)
+			}
+			if quote.Find(".price-table tbody tr").Length() != 8 || quote.Find(".policy li").Length() < 4 {
+				t.Error("lines or policy are missing from the quote")
+			}
+
+			payPath := s.sent(t, s.post(t, quotePath+"/book", person))
+			returnPath := s.pay(t, payPath)
+			if !strings.HasSuffix(returnPath, "/return") {
+				t.Fatalf("the payment page sends the patient to %s", returnPath)
+			}
+			bookingPath := s.sent(t, s.get(t, returnPath))
+			a := s.get(t, bookingPath)
+			booking := want(t, a, http.StatusOK)
+			if state(booking) != "awaiting-hospital" {
+				t.Fatalf("the booking is %q after the payment", state(booking))
+			}
+			if a.Header.Get("Cache-Control") != "no-store" || booking.Find(`meta[name="robots"][content="noindex"]`).Length() != 1 {
+				t.Error("a booking page may be kept by caches or search engines")
+			}
+			if booking.Find(".waits .deadline").Length() == 0 || booking.Find(".demo-box button").Length() != 2 {
+				t.Error("the deadline or the demo control is missing")
+			}
+			if got := s.sent(t, s.post(t, bookingPath+"/demo", url.Values{"answer": {"accept"}})); got != bookingPath {
+				t.Errorf("the demo hospital sends to %s", got)
+			}
+			confirmed := s.page(t, bookingPath)
+			if state(confirmed) != "confirmed" || confirmed.Find(".demo-box").Length() != 0 {
+				t.Errorf("the booking is %q after the hospital accepted", state(confirmed))
+			}
+			receipt := s.page(t, bookingPath+"/receipt")
+			if got := text(receipt.Find("article table").First().Find("tfoot td")); got != deposit {
+				t.Errorf("the receipt says %q, the deposit was %q", got, deposit)
+			}
+			if !regexp.MustCompile(`MT-\d{4}-[A-Z2-7]{8}`).MatchString(receipt.Find("article").Text()) {
+				t.Error("the receipt has no number")
+			}
+			ics := s.get(t, bookingPath+"/calendar.ics")
+			events := parseCalendar(t, ics.Body)
+			if len(events) != 11 || ics.Header.Get("Content-Type") != "text/calendar; charset=utf-8" {
+				t.Errorf("the calendar has %d events of type %s", len(events), ics.Header.Get("Content-Type"))
+			}
+			if events[0]["DTSTART;VALUE=DATE"] != start.Date.Format("20060102") || events[0]["STATUS"] != "CONFIRMED" {
+				t.Errorf("the first event is %v", events[0])
+			}
+		})
+	}
+}
+
+// messageKey finds keys of messages that have no text.
+var messageKey = regexp.MustCompile(`\b(pkg|plan|price|quote|booking|policy|patient|due|payee|event|refund|cancel|receipt|deposits|sketch|steps|demo|field|form|left)\.[a-z]+[a-z_.-]*`)
+
+// TestBookPagesSpeakEveryLanguage opens every page of the path in every
+// language and looks for text without translation.
+func TestBookPagesSpeakEveryLanguage(t *testing.T) {
+	s := newTestServer(t)
+	for i, lang := range catalog.Languages {
+		t.Run(lang, func(t *testing.T) {
+			start := s.openStart(t, "tuina-warm-hands-slow-days", i)
+			choice := url.Values{"start": {start.Key}, "companions": {"2"}}
+			in := func(path string) string { return templates.Page{}.URLIn(lang, path) }
+			booking := s.booked(t, lang, "tuina-warm-hands-slow-days", choice)
+			for _, path := range []string{in("/packages/tuina-warm-hands-slow-days"), in("/packages/scoliosis-six-weeks-in-yangpu"),
+				s.quote(t, lang, "tuina-warm-hands-slow-days", choice), booking, booking + "/cancel", booking + "/receipt", in("/how-deposits-work")} {
+				doc := s.page(t, path)
+				if key := messageKey.FindString(doc.Find("main").Text()); key != "" {
+					t.Errorf("%s shows the key %s", path, key)
+				}
+				if doc.Find("h1").Length() != 1 || doc.Find("title").Text() == "" {
+					t.Errorf("%s needs one h1 and a title", path)
+				}
+				doc.Find("main input:not([type=hidden]), main select, main textarea").Each(func(_ int, c *goquery.Selection) {
+					id := c.AttrOr("id", "-")
+					if doc.Find(`label[for="`+id+`"]`).Length() == 0 && c.Closest("label").Length() == 0 && c.AttrOr("aria-label", "") == "" {
+						t.Errorf("%s: the control %q has no label", path, c.AttrOr("name", ""))
+					}
+				})
+				ids := map[string]bool{}
+				doc.Find("[id]").Each(func(_ int, e *goquery.Selection) {
+					if id := e.AttrOr("id", ""); ids[id] {
+						t.Errorf("%s: the id %q is there twice", path, id)
+					} else {
+						ids[id] = true
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestQuoteFormKeepsWhatWasTyped(t *testing.T) {
+	s := newTestServer(t)
+	start := s.openStart(t, "cataract-quiet-mornings-in-fenglin", 0)
+	path := s.quote(t, "en", "cataract-quiet-mornings-in-fenglin", url.Values{"start": {start.Key}, "companions": {"2"}})
+	form := url.Values{"name": {""}, "email": {"not an address"}, "country": {"FR"}, "note": {"<b>no nuts</b>"},
+		"companion": {"Ana Example", strings.Repeat("x", 200)}}
+	doc := want(t, s.post(t, path+"/book", form), http.StatusUnprocessableEntity)
+	if got := doc.Find(".error-summary li").Length(); got != 4 {
+		t.Errorf("%d faults in the summary, want 4 (name, e-mail, companion, consent): %s", got, text(doc.Find(".error-summary")))
+	}
+	doc.Find(".error-summary a").Each(func(_ int, a *goquery.Selection) {
+		id := strings.TrimPrefix(a.AttrOr("href", ""), "#")
+		c := doc.Find(`[id="` + id + `"]`)
+		if c.AttrOr("aria-invalid", "") != "true" {
+			t.Errorf("the summary leads to %q, which is not marked as wrong", id)
+		}
+		for described := range strings.FieldsSeq(c.AttrOr("aria-describedby", "")) {
+			if doc.Find(`[id="`+described+`"]`).Length() != 1 {
+				t.Errorf("%s is described by %s, which is not there", id, described)
+			}
+		}
+	})
+	for selector, value := range map[string]string{"#email": "not an address", `[id="companion_names[0]"]`: "Ana Example"} {
+		if got := doc.Find(selector).AttrOr("value", ""); got != value {
+			t.Errorf("%s has %q, want %q", selector, got, value)
+		}
+	}
+	if doc.Find("#country option[selected]").AttrOr("value", "") != "FR" || doc.Find("#note").Text() != "<b>no nuts</b>" {
+		t.Error("country or note is lost")
+	}
+}
+
+func TestDoubleClickIsOneBooking(t *testing.T) {
+	s := newTestServer(t)
+	start := s.openStart(t, "lasik-ten-gentle-days-near-jingan", 0)
+	path := s.quote(t, "en", "lasik-ten-gentle-days-near-jingan", url.Values{"start": {start.Key}})
+	const clicks = 4
+	var wg sync.WaitGroup
+	locations := make([]string, clicks)
+	for i := range clicks {
+		wg.Go(func() {
+			a := s.post(t, path+"/book", person)
+			locations[i] = a.Header.Get("Location")
+		})
+	}
+	wg.Wait()
+	pay := ""
+	for _, l := range locations {
+		// While the payment page is being opened, a second click lands on the
+		// booking.
+		if strings.Contains(l, "/stripesim/") {
+			if pay != "" && l != pay {
+				t.Errorf("two payment pages: %s and %s", pay, l)
+			}
+			pay = l
+		}
+	}
+	if pay == "" {
+		t.Fatalf("no click led to the payment page: %q", locations)
+	}
+	left := s.openStart(t, "lasik-ten-gentle-days-near-jingan", 0)
+	if left.Key != start.Key || left.Left != start.Left-1 {
+		t.Errorf("%d places left, want %d", left.Left, start.Left-1)
+	}
+	booking := s.sent(t, s.get(t, s.pay(t, strings.TrimPrefix(pay, s.URL))))
+	if again := s.sent(t, s.post(t, path+"/book", person)); again != booking {
+		t.Errorf("a click after the payment leads to %s, want %s", again, booking)
+	}
+}
+
+// fill takes every place of a start date.
+func (s *testServer) fill(t testing.TB, pkg, start string) {
+	t.Helper()
+	ctx := context.Background()
+	for i := range 100 {
+		q, err := s.Checkout.Quote(ctx, checkout.Choice{PackageID: pkg, StartKey: start, Currency: "CNY", Lang: "en"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Checkout.Book(ctx, q.ID, checkout.Patient{Name: "Somebody " + strconv.Itoa(i), Email: "somebody@example.org"})
+		if codeOf(err) == codeFull {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("the date never fills up")
+}
+
+func TestFullDeparture(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "brain-surgery-seven-quiet-weeks-by-jingan"
+	start := s.openStart(t, pkg, 1)
+	choice := url.Values{"start": {start.Key}, "companions": {"2"}, "currency": {"EUR"}}
+	before := s.quote(t, "en", pkg, choice)
+	s.fill(t, pkg, start.Key)
+
+	for name, a := range map[string]answer{
+		"quote":   s.post(t, "/quotes?package="+pkg, choice),
+		"booking": s.post(t, before+"/book", person),
+	} {
+		doc := want(t, a, http.StatusConflict)
+		if doc.Find("#notice[role=alert]").Length() != 1 {
+			t.Errorf("%s: nothing says that the date has filled up", name)
+		}
+		option := doc.Find(`#start option[value="` + start.Key + `"]`)
+		if _, disabled := option.Attr("disabled"); !disabled {
+			t.Errorf("%s: the full date can still be chosen", name)
+		}
+		if doc.Find("#start option:not([disabled])").Length() == 0 {
+			t.Errorf("%s: no other date is offered", name)
+		}
+		if doc.Find("#companions option[selected]").AttrOr("value", "") != "2" || doc.Find("#pay-currency option[selected]").AttrOr("value", "") != "EUR" {
+			t.Errorf("%s: the choices are lost", name)
+		}
+		if doc.Find("button[formaction]").Length() != 0 {
+			t.Errorf("%s: a deposit can still be paid", name)
+		}
+	}
+	if s.page(t, "/packages/"+pkg+"?"+choice.Encode()).Find("button[formaction]").Length() != 0 {
+		t.Error("the package page takes a deposit for a full date")
+	}
+}
+
+func TestBadChoices(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "icl-plane-trees-of-xuhui"
+	for field, value := range map[string]string{"companions": "99", "start": "no-such_2026-01-01", "room": "penthouse", "interpreter": "tlh", "currency": "XXX"} {
+		for method, a := range map[string]answer{
+			"GET":  s.get(t, "/packages/"+pkg+"?"+url.Values{field: {value}}.Encode()),
+			"POST": s.post(t, "/quotes?package="+pkg, url.Values{field: {value}}),
+		} {
+			doc := want(t, a, http.StatusUnprocessableEntity)
+			if doc.Find(".field-error").Length() != 1 || doc.Find(".error-summary a").Length() != 1 || doc.Find("button[formaction]").Length() != 0 {
+				t.Errorf("%s %s=%s: %s", method, field, value, text(doc.Find(".buy")))
+			}
+		}
+	}
+	for _, companions := range []string{"-1", "two", "99999999999999999999"} {
+		want(t, s.get(t, "/packages/"+pkg+"?companions="+companions), http.StatusUnprocessableEntity)
+	}
+	want(t, s.get(t, "/packages/no-such-package"), http.StatusNotFound)
+	want(t, s.get(t, "/quotes/aaaaaaaaaaaaaaaaaaaaaaaaaa"), http.StatusNotFound)
+	want(t, s.post(t, "/quotes/aaaaaaaaaaaaaaaaaaaaaaaaaa/book", person), http.StatusNotFound)
+	if got := s.sent(t, s.get(t, "/ru/packages")); got != "/ru/search?kind=package" {
+		t.Errorf("/packages leads to %s", got)
+	}
+}
+
+func TestForgedBookingLinks(t *testing.T) {
+	s := newTestServer(t)
+	start := s.openStart(t, "vaccination-before-the-next-journey", 0)
+	path := s.booked(t, "en", "vaccination-before-the-next-journey", url.Values{"start": {start.Key}})
+	if state(s.page(t, path)) != "confirmed" {
+		t.Error("an instant booking is not confirmed by its payment")
+	}
+	id, signature, _ := strings.Cut(strings.TrimPrefix(path, "/bookings/"), ".")
+	last := "A"
+	if strings.HasSuffix(signature, "A") {
+		last = "B"
+	}
+	for name, token := range map[string]string{"no signature": id, "other signature": id + "." + signature[:len(signature)-1] + last, "other booking": strings.Repeat("a", 26) + "." + signature} {
+		for _, page := range []string{"", "/return", "/cancel", "/receipt", "/refund", "/calendar.ics"} {
+			want(t, s.get(t, "/bookings/"+token+page), http.StatusNotFound)
+		}
+		for _, action := range []string{"/pay", "/cancel", "/demo"} {
+			if a := s.post(t, "/bookings/"+token+action, url.Values{"answer": {"accept"}}); a.StatusCode != http.StatusNotFound {
+				t.Errorf("%s: POST %s answers %d", name, action, a.StatusCode)
+			}
+		}
+	}
+}
+
+func TestForgedWebhook(t *testing.T) {
+	s := newTestServer(t)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL+"/webhooks/stripe",
+		strings.NewReader(`{"id":"evt_1","object":"event","type":"checkout.session.completed"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := s.do(t, req, "Stripe-Signature", fmt.Sprintf("t=%d,v1=%s", time.Now().Unix(), strings.Repeat("0", 64)))
+	if a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a forged webhook answers %d, want 401", a.StatusCode)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "colorectal-four-weeks-with-a-plan"
+	start := s.openStart(t, pkg, 2)
+	path := s.booked(t, "en", pkg, url.Values{"start": {start.Key}, "currency": {"USD"}})
+	doc := s.page(t, path+"/cancel")
+	if n := doc.Find("section[data-cause]").Length(); n != 4 {
+		t.Fatalf("%d reasons, want 4", n)
+	}
+	form := func(cause string) url.Values {
+		out := url.Values{"sure": {"yes"}}
+		doc.Find(`section[data-cause="` + cause + `"] input[type=hidden]`).Each(func(_ int, i *goquery.Selection) {
+			out.Set(i.AttrOr("name", ""), i.AttrOr("value", ""))
+		})
+		return out
+	}
+	unsure := form("mind")
+	unsure.Del("sure")
+	want(t, s.post(t, path+"/cancel", unsure), http.StatusUnprocessableEntity)
+	more := form("mind")
+	more.Set("amount", "1"+more.Get("amount"))
+	want(t, s.post(t, path+"/cancel", more), http.StatusConflict)
+	unknown := form("mind")
+	unknown.Set("cause", "bored")
+	want(t, s.post(t, path+"/cancel", unknown), http.StatusUnprocessableEntity)
+	if got := state(s.page(t, path)); got != "awaiting-hospital" {
+		t.Fatalf("the booking is %q though nothing was cancelled", got)
+	}
+	if got := s.sent(t, s.post(t, path+"/cancel", form("visa-refused"))); got != path {
+		t.Errorf("cancelling leads to %s", got)
+	}
+	cancelled := s.page(t, path)
+	if state(cancelled) != "cancelled" || cancelled.Find("#b-refund").Length() != 1 {
+		t.Errorf("the booking is %q, refund shown: %d", state(cancelled), cancelled.Find("#b-refund").Length())
+	}
+	refund := s.page(t, path+"/refund")
+	promised := text(doc.Find(`section[data-cause="visa-refused"] .total dd`))
+	if got := text(refund.Find("article table td.num")); got != promised || promised == "" {
+		t.Errorf("the refund is %q, promised was %q", got, promised)
+	}
+	want(t, s.get(t, path+"/cancel"), http.StatusConflict)
+	want(t, s.post(t, path+"/pay", nil), http.StatusGone)
+}
+
+func TestDeclineRefunds(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "endoscopy-two-weeks-close-to-the-hospital"
+	start := s.openStart(t, pkg, 0)
+	path := s.booked(t, "fr", pkg, url.Values{"start": {start.Key}})
+	want(t, s.post(t, path+"/demo", url.Values{"answer": {"perhaps"}}), http.StatusUnprocessableEntity)
+	s.sent(t, s.post(t, path+"/demo", url.Values{"answer": {"decline"}}))
+	doc := s.page(t, path)
+	if state(doc) != "declined" || doc.Find("#b-refund").Length() != 1 {
+		t.Errorf("the booking is %q after the hospital declined", state(doc))
+	}
+	// Too late to accept.
+	want(t, s.post(t, path+"/demo", url.Values{"answer": {"accept"}}), http.StatusConflict)
+}
+
+// TestUnpaid looks at a booking whose payment page was left.
+func TestUnpaid(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "tcm-skin-two-weeks-by-longhua"
+	start := s.openStart(t, pkg, 0)
+	payPath := s.sent(t, s.post(t, s.quote(t, "en", pkg, url.Values{"start": {start.Key}})+"/book", person))
+	views, err := s.Checkout.Bookings(context.Background(), checkout.Filter{State: checkout.StateHolding}, 100, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(views.Items, func(v checkout.View) bool { return v.PackageID == pkg })
+	if i < 0 {
+		t.Fatal("the booking is not listed")
+	}
+	path := s.BookingPath(views.Items[i].ID)
+	doc := s.page(t, path)
+	if state(doc) != "holding" || doc.Find(`form[action$="/pay"]`).Length() != 1 {
+		t.Errorf("the booking is %q and cannot be paid", state(doc))
+	}
+	if got := s.sent(t, s.post(t, path+"/pay", nil)); got != payPath {
+		t.Errorf("paying again leads to %s, want the open page %s", got, payPath)
+	}
+	a := s.get(t, path+"/return")
+	want(t, a, http.StatusOK)
+	if refresh := a.Header.Get("Refresh"); refresh != "3; url="+path+"/return?n=1" {
+		t.Errorf("the page that asks about the payment comes back by %q", refresh)
+	}
+	if a := s.get(t, path+"/return?n=40"); a.Header.Get("Refresh") != "" {
+		t.Error("the page asks for ever")
+	}
+	want(t, s.get(t, path+"/receipt"), http.StatusNotFound)
+}
+
+// TestDemoControlIsForDemos asks a server with real money to play the
+// hospital.
+func TestDemoControlIsForDemos(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "health-management-a-calm-look-ahead"
+	path := s.booked(t, "en", pkg, url.Values{"start": {s.openStart(t, pkg, 0).Key}})
+	cfg := s.Config
+	cfg.Demo = false
+	live, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := httptest.NewRequestWithContext(context.Background(), http.MethodPost, path+"/demo", strings.NewReader("answer=accept"))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res := httptest.NewRecorder()
+	live.ServeHTTP(res, req)
+	if res.Code != http.StatusNotFound {
+		t.Errorf("a live site answers %d to the demo control", res.Code)
+	}
+	res = httptest.NewRecorder()
+	live.ServeHTTP(res, httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil))
+	if body, _ := io.ReadAll(res.Result().Body); res.Code != http.StatusOK || bytes.Contains(body, []byte("demo-box")) {
+		t.Errorf("a live site shows the demo control (status %d)", res.Code)
+	}
+}
