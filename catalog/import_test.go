@@ -2,7 +2,6 @@ package catalog_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -136,32 +135,4 @@ func TestLaterLinesWin(t *testing.T) {
 			t.Errorf("i-%d is %q, want %d: %v", i, v.Name, last, err)
 		}
 	}
-}
-
-// Whatever is imported, the program does not panic, counts every line once,
-// and what it took comes out again.
-func FuzzImport(f *testing.F) {
-	f.Add(goodLines)
-	f.Add("{}\n\n[]\nnull\n\"\"\n1e999")
-	f.Add(`{"kind":"package","id":"p","itinerary":{"days":[{"from":1,"to":9999999999}]}}`)
-	f.Add(`{"kind":"treatment","id":"a","name":{"x":"` + strings.Repeat("a", 300) + `"}}`)
-	f.Fuzz(func(t *testing.T, in string) {
-		c := sqliteCatalog(t)
-		r := imported(t, c, in)
-		if r.Created+r.Updated+r.Unchanged+r.Failed != r.Lines {
-			t.Fatalf("%+v does not add up", r)
-		}
-		var out bytes.Buffer
-		if err := c.Export(ctx, &out); err != nil {
-			t.Fatal(err)
-		}
-		for line := range bytes.Lines(out.Bytes()) {
-			if !json.Valid(line) {
-				t.Fatalf("exported %q", line)
-			}
-		}
-		if again := imported(t, c, out.String()); again.Unchanged != again.Lines {
-			t.Fatalf("importing the export: %+v", again)
-		}
-	})
 }
