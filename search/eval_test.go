@@ -1,20 +1,25 @@
 package search_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
 
 	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
 	"github.com/medtour/medtour/search"
 	"github.com/medtour/medtour/seed"
 	"github.com/medtour/medtour/store/sqlite"
@@ -98,136 +103,194 @@ func open(t testing.TB, cat *catalog.Catalog, dir string) *search.Engine {
 	return e
 }
 
-// judged is a query with its relevance judgements.
-type judged struct {
-	id, lang, kind, query string
-	// grades by "treatment:icl".
-	grades map[string]int
-}
-
-func readJudgements(t testing.TB, path string) []judged {
-	t.Helper()
-	body, err := os.ReadFile(path)
+// TestRelevance holds the quality of results on judged queries.
+func TestRelevance(t *testing.T) {
+	file, err := os.Open(filepath.Join("testdata", "queries.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []judged
-	for i, line := range strings.Split(strings.TrimSpace(string(body)), "\n") {
-		cells := strings.Split(line, "\t")
-		if i == 0 {
-			continue
-		}
-		j := judged{id: cells[0], lang: cells[1], kind: cells[2], query: cells[3], grades: map[string]int{}}
-		if len(cells) > 4 && cells[4] != "" {
-			for _, g := range strings.Split(cells[4], ",") {
-				key, grade, _ := strings.Cut(g, "=")
-				n, err := strconv.Atoi(grade)
-				if err != nil {
-					t.Fatalf("%s: %v", j.id, err)
-				}
-				j.grades[key] = n
-			}
-		}
-		out = append(out, j)
+	defer file.Close()
+	judgements, bad, err := search.ReadJudgements(file)
+	if err != nil || len(bad) > 0 {
+		t.Fatal(err, bad)
 	}
-	return out
-}
-
-// ndcg of a ranking of keys at ten.
-func ndcg(ranking []string, grades map[string]int) float64 {
-	gain := func(g int) float64 { return math.Pow(2, float64(g)) - 1 }
-	dcg := 0.0
-	for i, key := range ranking {
-		if i == 10 {
-			break
-		}
-		dcg += gain(grades[key]) / math.Log2(float64(i)+2)
-	}
-	var ideal []int
-	for _, g := range grades {
-		ideal = append(ideal, g)
-	}
-	sort.Sort(sort.Reverse(sort.IntSlice(ideal)))
-	best := 0.0
-	for i, g := range ideal {
-		if i == 10 {
-			break
-		}
-		best += gain(g) / math.Log2(float64(i)+2)
-	}
-	if best == 0 {
-		return 0
-	}
-	return dcg / best
-}
-
-// only returns the grades of one kind.
-func only(grades map[string]int, prefix string) map[string]int {
-	out := map[string]int{}
-	for k, g := range grades {
-		if strings.HasPrefix(k, prefix) {
-			out[k] = g
-		}
-	}
-	return out
-}
-
-// rank returns the keys of the first hits of a kind.
-func rank(t testing.TB, e *search.Engine, j judged, kind catalog.Kind) ([]search.Hit, []string) {
-	t.Helper()
-	lang := j.lang
-	res, err := e.Search(context.Background(), search.Request{Query: j.query, Kind: kind, Lang: lang, PerPage: 20})
+	cases, err := seeded(t).Evaluate(t.Context(), judgements)
 	if err != nil {
-		t.Fatalf("%s %q: %v", j.id, j.query, err)
+		t.Fatal(err)
 	}
-	var out []string
-	for _, h := range res.Hits {
-		out = append(out, string(kind)+":"+h.ID)
+	groups := search.Summarize(cases)
+	for _, g := range groups {
+		t.Logf("%-22s nDCG@10 %.3f over %d", g.Name, g.NDCG10, g.Cases)
 	}
-	return res.Hits, out
+	for _, c := range search.Worst(cases, len(cases)) {
+		switch {
+		case c.Missed():
+			t.Errorf("%s %q: nothing fits, but %v came", c.ID, c.Query, c.Shown)
+		case c.NDCG10 < 0.9:
+			t.Logf("%.3f %s %s %q: %v, want %v", c.NDCG10, c.ID, c.Lang, c.Query, c.Shown[:min(len(c.Shown), 5)], c.Grades)
+		}
+	}
+	if all := groups[0]; all.NDCG10 < relevanceFloor {
+		t.Errorf("nDCG@10 fell to %.3f, below %.2f", all.NDCG10, relevanceFloor)
+	}
 }
 
-// TestRelevance holds the quality of results on judged queries: treatments
-// against the judgements of treatments, hospitals against those of hospitals.
-func TestRelevance(t *testing.T) {
-	e := seeded(t)
-	queries := readJudgements(t, filepath.Join("testdata", "queries.tsv"))
-	sums, counts := map[string]float64{}, map[string]float64{}
-	for _, j := range queries {
-		if len(j.grades) == 0 {
-			for _, kind := range []catalog.Kind{catalog.KindTreatment, catalog.KindHospital, catalog.KindOffering} {
-				if hits, keys := rank(t, e, j, kind); len(hits) > 0 {
-					t.Errorf("%s %q: nothing fits, but %v came", j.id, j.query, keys)
+// Values worked out by hand.
+func TestMetrics(t *testing.T) {
+	grades := search.Grades{"t:a": 3, "t:b": 2, "t:c": 1}
+	log3 := math.Log2(3)
+	ideal := 7 + 3/log3 + 1.0/2
+	for _, tt := range []struct {
+		ranking                       string
+		ndcg, mrr, first, third, rec2 float64
+	}{
+		{"t:a t:b t:c", 1, 1, 1, 1, 2.0 / 3},
+		{"t:b t:a t:c", (3 + 7/log3 + 1.0/2) / ideal, 1, 1, 1, 2.0 / 3},
+		{"t:x t:a", 7 / log3 / ideal, 1.0 / 2, 0, 1, 1.0 / 3},
+		{"t:c t:x t:y t:b", (1 + 3/math.Log2(5)) / ideal, 1.0 / 4, 0, 0, 1.0 / 3},
+		{"", 0, 0, 0, 0, 0},
+	} {
+		ranking := strings.Fields(tt.ranking)
+		got := []float64{search.NDCG(ranking, grades, 10), search.ReciprocalRank(ranking, grades), search.Success(ranking, grades, 1),
+			search.Success(ranking, grades, 3), search.Recall(ranking, grades, 2)}
+		want := []float64{tt.ndcg, tt.mrr, tt.first, tt.third, tt.rec2}
+		for i := range got {
+			if math.Abs(got[i]-want[i]) > 1e-12 {
+				t.Errorf("%q: measure %d is %v, want %v", tt.ranking, i, got[i], want[i])
+			}
+		}
+	}
+	if got := search.NDCG([]string{"t:x", "t:a"}, grades, 1); got != 0 {
+		t.Errorf("beyond the cut: %v", got)
+	}
+	if got := search.ReciprocalRank([]string{"t:x", "t:r"}, search.Grades{"t:r": 1}); got != 0.5 {
+		t.Errorf("the best there is counts as good: %v", got)
+	}
+	if search.NDCG([]string{"t:x"}, nil, 10) != 0 || search.Recall([]string{"t:x"}, nil, 20) != 0 {
+		t.Error("nothing is relevant")
+	}
+}
+
+// No ranking is better than the ideal one, and a swap towards it never lowers
+// the score.
+func TestNDCGProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		grades := search.Grades{}
+		for i := range rapid.IntRange(1, 15).Draw(t, "n") {
+			grades[fmt.Sprintf("t:%d", i)] = rapid.IntRange(0, 3).Draw(t, "grade")
+		}
+		ranking := rapid.Permutation(slices.Sorted(maps.Keys(grades))).Draw(t, "ranking")
+		before := search.NDCG(ranking, grades, 10)
+		if before < 0 || before > 1+1e-12 {
+			t.Fatalf("%v is no share", before)
+		}
+		if len(ranking) < 2 {
+			return
+		}
+		i := rapid.IntRange(0, len(ranking)-2).Draw(t, "i")
+		if grades[ranking[i]] < grades[ranking[i+1]] {
+			ranking[i], ranking[i+1] = ranking[i+1], ranking[i]
+		}
+		if after := search.NDCG(ranking, grades, 10); after < before-1e-12 {
+			t.Fatalf("%v after %v", after, before)
+		}
+	})
+}
+
+const header = "qid\tlang\tkind\tquery\trelevance\n"
+
+func TestReadJudgements(t *testing.T) {
+	good, bad, err := search.ReadJudgements(strings.NewReader("\ufeff" + header +
+		"q1\ten\tlay\tshort sighted\ttreatment:icl=3, hospital:eent=2\r\n" +
+		"q2\ten\tnegative\tpizza\t\n" +
+		"\n" +
+		"q3\ten\tnegative\tcar tyres\n"))
+	if err != nil || len(bad) > 0 || len(good) != 3 {
+		t.Fatal(good, bad, err)
+	}
+	if g := good[0]; g.ID != "q1" || g.Lang != "en" || g.Kind != "lay" || g.Query != "short sighted" || g.Grades["treatment:icl"] != 3 || g.Grades["hospital:eent"] != 2 {
+		t.Errorf("%+v", g)
+	}
+	if len(good[1].Grades)+len(good[2].Grades) > 0 {
+		t.Error("negatives have grades")
+	}
+	for line, says := range map[string]string{
+		"q1\ten\tlay":                                        "3 columns",
+		"q1\ten\tlay\tx\ttreatment:icl=4":                    "between 0 and 3",
+		"q1\ten\tlay\tx\ttreatment:icl":                      "between 0 and 3",
+		"q1\ten\tlay\tx\trobot:icl=3":                        "kinds",
+		"q1\ten\tlay\tx\ttreatment:=3":                       "kinds",
+		"q1\ten\tlay\tx\ttreatment:a=3,treatment:a=2":        "twice",
+		"q1\ten\tlay\t \ttreatment:a=3":                      "no query",
+		"\ten\tlay\tx\ttreatment:a=3":                        "no qid",
+		"q0\ten\tlay\tx\ttreatment:a=3":                      "twice",
+		"q1\ten\tlay\t\xff\t":                                "UTF-8",
+		"q1\ten\tlay\t" + strings.Repeat("x", 501) + "\t":    "500",
+		"q1\t" + strings.Repeat("x", 101) + "\tlay\tx\t":     "100",
+		"q1\ten\tlay\tx\ttreatment:a=3\tone column too many": "6 columns",
+	} {
+		good, bad, err := search.ReadJudgements(strings.NewReader(header + "q0\ten\tlay\tx\t\n" + line + "\nq9\ten\tlay\tx\t\n"))
+		if err != nil || len(good) != 2 || len(bad) != 1 || !strings.HasPrefix(bad[0].Error(), "line 3: ") || !strings.Contains(bad[0].Error(), says) {
+			t.Errorf("%q: %v %v, want %q", line, bad, err, says)
+		}
+	}
+	for file, kind := range map[string]fault.Kind{"": fault.Invalid, "query\n": fault.Invalid, header + strings.Repeat("x", 70<<10): fault.Invalid} {
+		if _, _, err := search.ReadJudgements(strings.NewReader(file)); !fault.Is(err, kind) {
+			t.Errorf("%.20q: %v, want %s", file, err, kind)
+		}
+	}
+}
+
+func FuzzReadJudgements(f *testing.F) {
+	f.Add([]byte(header + "q1\ten\tlay\tshort sighted\ttreatment:icl=3,hospital:eent=2\n"))
+	f.Add([]byte(header + "q1\tzh-Hans\tnegative\t披萨\n\r\n\t\t\t\t\n"))
+	f.Add([]byte("\ufeff" + header))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		good, _, err := search.ReadJudgements(bytes.NewReader(file))
+		if err != nil {
+			return
+		}
+		seen := map[string]bool{}
+		for _, j := range good {
+			if j.ID == "" || j.Lang == "" || j.Kind == "" || j.Query == "" || seen[j.ID] || !utf8.ValidString(j.Query) {
+				t.Fatalf("%+v", j)
+			}
+			seen[j.ID] = true
+			for key, g := range j.Grades {
+				if g < 0 || g > search.MaxGrade || !strings.Contains(key, ":") {
+					t.Fatalf("%+v", j)
 				}
 			}
-			continue
 		}
-		for _, kind := range []catalog.Kind{catalog.KindTreatment, catalog.KindHospital} {
-			grades := only(j.grades, string(kind)+":")
-			if len(grades) == 0 {
-				continue
-			}
-			_, keys := rank(t, e, j, kind)
-			score := ndcg(keys, grades)
-			for _, group := range []string{"all", string(kind), "lang " + j.lang, "kind " + j.kind} {
-				sums[group] += score
-				counts[group]++
-			}
-			if score < 0.9 {
-				t.Logf("%.3f %s %s %q: %v, want %v", score, j.id, j.lang, j.query, keys[:min(len(keys), 5)], grades)
-			}
+	})
+}
+
+func TestSummaries(t *testing.T) {
+	file := header + "q1\ten\tlay\tshort sighted\ttreatment:icl=3\nq2\tfr\tlay\tzzzzqqqq\ttreatment:icl=3\n" +
+		"q3\ten\tnegative\tzzzzqqqq\t\nq4\ten\tnegative\tshort sighted\ttreatment:icl=0\n"
+	judgements, bad, err := search.ReadJudgements(strings.NewReader(file))
+	if err != nil || len(bad) > 0 {
+		t.Fatal(err, bad)
+	}
+	cases, err := seeded(t).Evaluate(t.Context(), judgements)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) != 4 || cases[0].NDCG10 == 0 || cases[1].NDCG10 != 0 || cases[2].Missed() || !cases[3].Missed() {
+		t.Fatalf("%+v", cases)
+	}
+	var names []string
+	for _, g := range search.Summarize(cases) {
+		names = append(names, g.Name)
+		if g.Name == "all" && (g.Cases != 2 || g.Negatives != 2 || g.NegativeMisses != 1 || math.Abs(g.NDCG10-cases[0].NDCG10/2) > 1e-12) {
+			t.Errorf("%+v", g)
 		}
 	}
-	groups := make([]string, 0, len(sums))
-	for g := range sums {
-		groups = append(groups, g)
+	if want := []string{"all", "lang en", "lang fr", "kind lay", "kind negative", "of treatment"}; !slices.Equal(names, want) {
+		t.Errorf("%v, want %v", names, want)
 	}
-	sort.Strings(groups)
-	for _, g := range groups {
-		t.Logf("%-22s nDCG@10 %.3f over %.0f", g, sums[g]/counts[g], counts[g])
-	}
-	if mean := sums["all"] / counts["all"]; mean < relevanceFloor {
-		t.Errorf("nDCG@10 fell to %.3f, below %.2f", mean, relevanceFloor)
+	if worst := search.Worst(cases, 2); len(worst) != 2 || worst[0].ID != "q2" || worst[1].ID != "q4" {
+		t.Errorf("%+v", worst)
 	}
 }
 
