@@ -454,6 +454,7 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	}
 	b.about(t.ID, h.ID)
 	if len(o.Name) > 0 {
+		b.number("plain", 1)
 		b.text(className, o.Name)
 		b.text(classRelated, t.Name)
 	} else {

@@ -121,7 +121,9 @@ func (p *plan) divide(book *phrasebook, from, to, limit int) []*span {
 			case e.wish():
 				s.factor = wishFactor
 			}
-			if !e.off {
+			if e.off {
+				s.parts = p.words(i, i+n)
+			} else {
 				s.parts = p.divide(book, i, i+n, n-1)
 			}
 			out := p.divide(book, from, i, n)

@@ -27,6 +27,14 @@ const pairWeight = 0.6
 // than what is looked for.
 const unknownFactor = 0.6
 
+// plainFactor is the least weight of a word in plain documents, where the
+// vocabulary cannot know which words say little.
+const plainFactor = 0.6
+
+// offTopicMost is the number of plain documents from which a word is no longer
+// off topic.
+const offTopicMost = 2
+
 // scores is a sparse column of scores.
 type scores struct {
 	val     []float32
@@ -115,7 +123,7 @@ func (sc *scorer) run(spans []*span, out *scores) possible {
 // phrase book knows it, what it points at.
 func (sc *scorer) span(s *span, out *scores) possible {
 	var p possible
-	if s.entry != nil && s.entry.off {
+	if s.entry != nil && s.entry.off && !sc.written(s) {
 		for k := range p {
 			p[k] = idf(0, sc.snap.count[k])
 		}
@@ -133,11 +141,35 @@ func (sc *scorer) span(s *span, out *scores) possible {
 	}
 	if s.factor != 1 {
 		for _, d := range out.touched {
-			out.val[d] *= s.factor
+			if sc.snap.plain[d] {
+				out.val[d] *= max(s.factor, plainFactor)
+			} else {
+				out.val[d] *= s.factor
+			}
 		}
 		p = p.scaled(s.factor)
 	}
 	return p
+}
+
+// written reports whether every word of a phrase stands in so many offerings
+// that it must be what some of them are about, whatever the vocabulary says.
+func (sc *scorer) written(s *span) bool {
+	for _, part := range s.parts {
+		found := sc.snap.borrow()
+		sc.words(part, found)
+		n := 0
+		for _, d := range found.touched {
+			if sc.snap.plain[d] {
+				n++
+			}
+		}
+		sc.snap.giveBack(found)
+		if n < offTopicMost {
+			return false
+		}
+	}
+	return true
 }
 
 // refs raises the documents that a phrase points at. The weight of the phrase
@@ -225,28 +257,39 @@ func (sc *scorer) word(t token, factor float32, out *scores) possible {
 		if term == "" {
 			continue
 		}
-		for c := range classCount {
-			name := fieldName(c, l)
-			avg := sc.snap.average[name]
-			if avg == nil {
-				continue
-			}
-			list := sc.posting(name, term)
-			for i, d := range list.docs {
-				k := sc.snap.kind[d]
-				if k == noKind {
-					continue
-				}
-				b := classLength[c]
-				norm := 1 - b + b*float32(list.length[i])/avg[k]
-				inLang.add(d, classWeight[c]*float32(list.freq[i])/norm)
-			}
-		}
+		sc.term(l, term, inLang)
 		for _, d := range inLang.touched {
 			best.raise(d, inLang.val[d])
 		}
 		inLang.reset()
 	}
+	return sc.saturate(best, factor, out)
+}
+
+// term adds up how often a term stands in the fields of a language, weighted
+// and held against their lengths.
+func (sc *scorer) term(l *language, term string, out *scores) {
+	for c := range classCount {
+		name := fieldName(c, l)
+		avg := sc.snap.average[name]
+		if avg == nil {
+			continue
+		}
+		list := sc.posting(name, term)
+		b := classLength[c]
+		for i, d := range list.docs {
+			k := sc.snap.kind[d]
+			if k == noKind {
+				continue
+			}
+			norm := 1 - b + b*float32(list.length[i])/avg[k]
+			out.add(d, classWeight[c]*float32(list.freq[i])/norm)
+		}
+	}
+}
+
+// saturate turns weighted frequencies into scores.
+func (sc *scorer) saturate(best *scores, factor float32, out *scores) possible {
 	var df [kindCount]float32
 	for _, d := range best.touched {
 		df[sc.snap.kind[d]]++

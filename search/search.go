@@ -33,7 +33,11 @@ func (e *Engine) Search(ctx context.Context, req Request) (Result, error) {
 	}
 	defer snap.release()
 	q := &query{snap: snap, req: req, filters: snap.filters(req.Filters)}
-	if err := q.match(); err != nil {
+	var fb *feedback
+	if req.Kind == catalog.KindOffering && req.Sort == SortRelevance {
+		fb = &feedback{read: func(id string) (catalog.Offering, error) { return e.cfg.Catalog.Offerings.Get(ctx, id) }}
+	}
+	if err := q.match(fb); err != nil {
 		return Result{}, err
 	}
 	res := q.result()
@@ -64,7 +68,7 @@ type query struct {
 }
 
 // match finds the documents that answer the query.
-func (q *query) match() error {
+func (q *query) match(fb *feedback) error {
 	if q.req.Query == "" {
 		for d, k := range q.snap.kind {
 			if k != noKind {
@@ -77,30 +81,36 @@ func (q *query) match() error {
 	if q.plan, q.corrected, err = q.snap.understand(q.req.Query, q.req.Lang); err != nil {
 		return err
 	}
-	q.matched, err = q.snap.find(q.plan)
+	q.matched, err = q.snap.find(q.plan, fb)
 	return err
 }
 
 // find scores every document for a plan and keeps those that answer enough of
-// it.
-func (snap *snapshot) find(p *plan) ([]ranked, error) {
+// it. Plain documents need answer but a part: what is asked of them may be
+// worded in any way.
+func (snap *snapshot) find(p *plan, fb *feedback) ([]ranked, error) {
 	sc := &scorer{snap: snap, plan: p}
 	all := snap.borrow()
 	defer snap.giveBack(all)
 	total := sc.run(p.spans, all)
+	if fb != nil {
+		if err := sc.feedBack(fb, all); err != nil {
+			return nil, err
+		}
+	}
 	if sc.err != nil {
 		return nil, sc.err
 	}
 	var best [kindCount]float32
 	for _, d := range all.touched {
-		if k := snap.kind[d]; k != noKind {
+		if k := snap.kind[d]; k != noKind && !snap.plain[d] {
 			best[k] = max(best[k], all.val[d])
 		}
 	}
 	var out []ranked
 	for _, d := range all.touched {
 		k := snap.kind[d]
-		if k == noKind || best[k] < confident*total[k] || all.val[d] < nearBest*best[k] {
+		if k == noKind || !snap.plain[d] && (best[k] < confident*total[k] || all.val[d] < nearBest*best[k]) {
 			continue
 		}
 		out = append(out, ranked{d, all.val[d]})
@@ -214,7 +224,7 @@ func (snap *snapshot) why(p *plan, doc uint32, lang string) ([]Why, error) {
 	var visit func(spans []*span) error
 	visit = func(spans []*span) error {
 		for _, s := range spans {
-			if s.entry != nil && (s.entry.off || s.entry.noise && len(s.entry.refs) == 0) {
+			if s.entry != nil && (s.entry.noise && len(s.entry.refs) == 0) {
 				continue
 			}
 			pointed, err := snap.pointsAt(s.entry, doc)
@@ -305,7 +315,7 @@ func (q *query) relaxations() ([]Relaxation, error) {
 	for _, s := range q.plan.spans {
 		start, end := q.plan.tokens[s.from].start, q.plan.tokens[s.to-1].end
 		less := cleanQuery(q.plan.query[:start] + " " + q.plan.query[end:])
-		found, err := q.snap.find(newPlan(q.snap.book, less, q.req.Lang))
+		found, err := q.snap.find(newPlan(q.snap.book, less, q.req.Lang), nil)
 		if err != nil {
 			return nil, err
 		}

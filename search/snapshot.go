@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +54,9 @@ type snapshot struct {
 	departure []int32
 	quality   []uint8
 	languages []uint16
+	// plain documents bring a name of their own: the vocabulary, which is about
+	// treatments, knows nothing of them, so they are judged by their words.
+	plain []bool
 
 	// values of facets of document d: vals[valStart[d]:valStart[d+1]].
 	valStart []uint32
@@ -71,7 +73,9 @@ type snapshot struct {
 	postings *lru.Cache[string, *posting]
 	// corrections of words typed wrong, by language and word.
 	corrections *lru.Cache[string, string]
-	scratch     sync.Pool
+	// vectors of documents read back from the catalogue for feedback.
+	vectors *lru.Cache[vectorKey, vector]
+	scratch sync.Pool
 
 	// book is the phrasebook of the same moment.
 	book *phrasebook
@@ -96,6 +100,9 @@ func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) 
 	s.postings = cache
 	if s.corrections, err = lru.New[string, string](correctionCache); err != nil {
 		return nil, fmt.Errorf("search: correction cache: %w", err)
+	}
+	if s.vectors, err = lru.New[vectorKey, vector](vectorCache); err != nil {
+		return nil, fmt.Errorf("search: vector cache: %w", err)
 	}
 	if err := s.readColumns(); err != nil {
 		return nil, err
@@ -169,6 +176,7 @@ func (s *snapshot) readColumns() error {
 	s.id, s.treatment, s.hospital = make([]string, s.size), make([]string, s.size), make([]string, s.size)
 	s.stay, s.departure = make([]int32, s.size), make([]int32, s.size)
 	s.quality, s.languages = make([]uint8, s.size), make([]uint16, s.size)
+	s.plain = make([]bool, s.size)
 	s.valStart = make([]uint32, s.size+1)
 	reader, err := s.reader.DocValueReader([]string{tagField})
 	if err != nil {
@@ -232,6 +240,8 @@ func (s *snapshot) readTag(d int, term []byte, intern map[string]string) {
 			}
 		case "quality":
 			s.quality[d] = uint8(n)
+		case "plain":
+			s.plain[d] = true
 		}
 	case strings.HasPrefix(tag, tagLanguage):
 		s.languages[d] |= 1 << languageIndex(tag[len(tagLanguage):])
@@ -357,17 +367,4 @@ func (s *snapshot) docFrequency(t token) (int, error) {
 // hasLanguage reports whether a document has a name in a language.
 func (s *snapshot) hasLanguage(d uint32, code string) bool {
 	return s.languages[d]&(1<<languageIndex(code)) != 0
-}
-
-// bitset marks documents.
-type bitset []uint64
-
-func newBitset(n int) bitset       { return make(bitset, (n+63)/64) }
-func (b bitset) set(i uint32)      { b[i/64] |= 1 << (i % 64) }
-func (b bitset) has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
-func (b bitset) count() (n int) {
-	for _, w := range b {
-		n += bits.OnesCount64(w)
-	}
-	return n
 }
