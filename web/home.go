@@ -15,7 +15,7 @@ import (
 
 const (
 	homeFlagships = 8
-	homePackages  = 6
+	homePackages  = 4
 	// featuredAmong is how many packages are looked at for the front page.
 	featuredAmong = 50
 	// tileSummary is how much of a summary a tile shows, in characters.
