@@ -259,6 +259,50 @@ func TestWaits(t *testing.T) {
 	}
 }
 
+func TestStateKey(t *testing.T) {
+	for want, b := range map[string]checkout.Booking{
+		"expired": {State: checkout.StateExpired, Reason: checkout.ReasonUnpaid}, "expired-full": {State: checkout.StateExpired, Reason: checkout.ReasonFull},
+		"declined": {State: checkout.StateDeclined, Reason: "no bed"}, "declined-silence": {State: checkout.StateDeclined, Reason: checkout.ReasonSilence},
+		"confirmed": {State: checkout.StateConfirmed, Quote: checkout.Quote{BookingClass: catalog.OnAcceptance}}, "confirmed-instant": {State: checkout.StateConfirmed, Quote: checkout.Quote{BookingClass: catalog.Instant}},
+	} {
+		if got := stateKey(b); got != want {
+			t.Errorf("%+v: %q, want %q", b.State, got, want)
+		}
+	}
+	for _, s := range checkout.States {
+		for _, key := range []string{"booking.state.", "booking.title.", "booking.text."} {
+			if !LocaleFor("en").Has(key + string(s)) {
+				t.Errorf("there is no message %s%s", key, s)
+			}
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	deposit, refund := catalog.Money{Amount: 10_000, Currency: "USD"}, catalog.Money{Amount: 5_000, Currency: "USD"}
+	b := checkout.Booking{
+		Quote:   checkout.Quote{Deposit: deposit, AnswerHours: 72},
+		Refunds: []checkout.RefundRecord{{Number: 1, ID: "re_1", Amount: refund}},
+		Timeline: []checkout.Entry{
+			{Kind: checkout.EntryCreated}, {Kind: checkout.EntryPlaceClaimed}, {Kind: checkout.EntryAttempt}, {Kind: checkout.EntrySessionOpened},
+			{Kind: checkout.EntryPaid, Amount: &deposit}, {Kind: checkout.EntryDeclined, Reason: "no bed is free"},
+			{Kind: checkout.EntryDeclined, Reason: checkout.ReasonSilence}, {Kind: checkout.EntryCancelled, Cause: catalog.CauseVisa, Amount: &refund},
+			{Kind: checkout.EntryRefundRequested, Refund: 1, Amount: &refund}, {Kind: checkout.EntryRefundSent, Refund: 1, RefundID: "re_1", Status: "pending"},
+			{Kind: checkout.EntryRefundUpdated, RefundID: "re_1", Status: "succeeded"}, {Kind: checkout.EntryRefundUpdated, RefundID: "re_1", Status: "succeeded"},
+		},
+	}
+	var got []string
+	for _, e := range events(testPage("en"), b) {
+		got = append(got, strings.TrimSpace(strings.ReplaceAll(e.Text, "\u00a0", " ")+" "+e.Said))
+	}
+	want := []string{"You made the booking.", "A place was held for you.", "USD 100.00 was paid.", "The hospital declined the case. no bed is free",
+		"The hospital did not answer within 72 hours.", "The booking was cancelled (My visa was refused). USD 50.00 comes back.",
+		"A refund of USD 50.00 was asked for.", "The refund of USD 50.00 is under way.", "The refund of USD 50.00 was sent."}
+	if !slices.Equal(got, want) {
+		t.Errorf("the history is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestLeft(t *testing.T) {
 	now := day("2026-11-22")
 	for left, want := range map[time.Duration]string{

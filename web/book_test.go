@@ -20,6 +20,7 @@ import (
 
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
+	"github.com/medtour/medtour/store/sqlite"
 	"github.com/medtour/medtour/templates"
 )
 
@@ -493,6 +494,65 @@ func TestUnpaid(t *testing.T) {
 		t.Error("the page asks for ever")
 	}
 	want(t, s.get(t, path+"/receipt"), http.StatusNotFound)
+}
+
+// TestExpiredQuote moves the clock past the life of a quote: the page says so,
+// books nothing, and leads back to the same choices.
+func TestExpiredQuote(t *testing.T) {
+	s := newTestServer(t)
+	engine, err := sqlite.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = engine.Close() })
+	now := time.Now()
+	cfg := s.Config
+	cfg.Now = func() time.Time { return now }
+	// No payment is reached: everything here happens before.
+	cfg.Checkout, err = checkout.New(context.Background(), checkout.Config{Catalog: s.Catalog, Engine: engine, Payments: struct{ checkout.Payments }{},
+		Rates: s.Rates, Now: cfg.Now, ReturnURL: func(string, string) (string, string) { return "", "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(method, path string, form url.Values) *httptest.ResponseRecorder {
+		req := httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(form.Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res := httptest.NewRecorder()
+		site.ServeHTTP(res, req)
+		return res
+	}
+	start := s.openStart(t, "proton-weekends-of-art", 3)
+	path := send(http.MethodPost, "/es/quotes?package=proton-weekends-of-art", url.Values{"start": {start.Key}, "companions": {"1"}, "currency": {"JPY"}, "room": {"large"}, "interpreter": {"es"}}).Header().Get("Location")
+	if got := send(http.MethodGet, path, nil).Code; got != http.StatusOK {
+		t.Fatalf("a fresh quote answers %d", got)
+	}
+	now = now.Add(checkout.DefaultQuoteFor)
+	for method, route := range map[string]string{http.MethodGet: path, http.MethodPost: path + "/book"} {
+		res := send(method, route, person)
+		doc, err := goquery.NewDocumentFromReader(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Code != http.StatusGone {
+			t.Fatalf("%s of an expired quote answers %d, want 410", method, res.Code)
+		}
+		again, err := url.Parse(doc.Find(".actions a.btn").AttrOr("href", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := again.Query()
+		if again.Path != "/es/packages/proton-weekends-of-art" || q.Get("start") != start.Key || q.Get("companions") != "1" || q.Get("currency") != "JPY" ||
+			q.Get("room") != "large" || q.Get("interpreter") != "es" {
+			t.Errorf("the way on loses the choices: %s", again)
+		}
+		if got := send(http.MethodGet, again.String(), nil).Code; got != http.StatusOK {
+			t.Errorf("the way on answers %d", got)
+		}
+	}
 }
 
 // TestDemoControlIsForDemos asks a server with real money to play the

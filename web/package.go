@@ -112,10 +112,7 @@ func (s *Server) packageFacts(ctx context.Context, id string) (f packageFacts, e
 	if f.starts, err = s.Checkout.Starts(ctx, id); err != nil {
 		return f, err
 	}
-	err = s.Catalog.Places.Each(ctx, func(pl catalog.Place) error {
-		f.places = append(f.places, pl)
-		return nil
-	})
+	f.places, err = published(ctx, s, s.Catalog.Places)
 	return f, err
 }
 

@@ -1,0 +1,31 @@
+// A choice on the page of a package is priced at once: the page is fetched and
+// its price and dates put in place of these; the focus stays.
+(() => {
+  'use strict';
+  let loading = null;
+  const take = (page) => {
+    const focus = document.activeElement?.id;
+    for (const part of document.querySelectorAll('[data-part]')) {
+      const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+      const open = [...part.querySelectorAll('details')].map((d) => d.open);
+      fresh.querySelectorAll('details').forEach((d, i) => { d.open = open[i] ?? false; });
+      part.replaceWith(fresh);
+    }
+    if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+    document.querySelector('[data-price-status]').textContent = document.querySelector('[data-part=price] .price, .error-summary, .note')?.textContent.trim() ?? '';
+  };
+  addEventListener('change', async (e) => {
+    const form = e.target.closest?.('form[data-autosubmit]');
+    if (!form) return;
+    const url = form.action + '?' + new URLSearchParams(new FormData(form));
+    loading?.abort();
+    loading = new AbortController();
+    try {
+      const answer = await fetch(url, { signal: loading.signal, headers: { Accept: 'text/html' } });
+      take(new DOMParser().parseFromString(await answer.text(), 'text/html'));
+      history.replaceState(null, '', url);
+    } catch (err) {
+      if (err.name !== 'AbortError') location.assign(url);
+    }
+  });
+})();
