@@ -12,7 +12,7 @@
       part.replaceWith(fresh);
     }
     if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
-    document.querySelector('[data-price-status]').textContent = document.querySelector('[data-part=price] .price, .error-summary, .note')?.textContent.trim() ?? '';
+    document.querySelector('[data-price-status]').textContent = document.querySelector('#price :is(.error-summary, .price, .note)')?.textContent.trim() ?? '';
   };
   addEventListener('change', async (e) => {
     const form = e.target.closest?.('form[data-autosubmit]');
