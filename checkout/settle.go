@@ -84,6 +84,9 @@ type look struct {
 	sweep bool
 	// seen has what was looked at in this run.
 	seen map[string]bool
+	// fresh are the payments that this run has learned of. Events about them
+	// that came before, a dispute's for one, could not be told to be ours.
+	fresh map[string]bool
 }
 
 // decide says what the next step of a booking is. It is pure: the log, the
@@ -214,7 +217,7 @@ func decideRefunds(b *Booking, now time.Time, l look) step {
 	}
 	for _, p := range b.Payments {
 		m := b.moneyOf(p)
-		asked := l.payment == p.ID
+		asked := l.payment == p.ID || l.fresh[p.ID]
 		if !l.seen["refunds "+p.ID] && (asked || m.underWay+m.owed > 0) {
 			return step{do: actListRefunds, id: p.ID}
 		}
@@ -316,7 +319,7 @@ func (s *Service) run(ctx context.Context, id string, l look) (Booking, error) {
 	if err != nil {
 		return Booking{}, err
 	}
-	l.seen = map[string]bool{}
+	l.seen, l.fresh = map[string]bool{}, map[string]bool{}
 	r := run{s: s, b: b, look: l}
 	for range maxSteps {
 		st := decide(&r.b, s.now(), r.look)
@@ -570,6 +573,7 @@ func (r *run) learn(ctx context.Context, a Attempt, sess Session) error {
 	switch {
 	case sess.Paid:
 		e.Kind, e.PaymentID, e.Amount = EntryPaid, sess.PaymentID, &sess.Amount
+		r.fresh[sess.PaymentID] = true
 	case sess.Status == SessionExpired:
 		e.Kind = EntrySessionExpired
 	case sess.Status == SessionComplete && sess.Failed:
