@@ -54,7 +54,7 @@ const (
 	EntryCreated EntryKind = "created"
 	// EntryPlaceClaimed: Place.
 	EntryPlaceClaimed EntryKind = "place-claimed"
-	// EntryPlaceReleased: Place.
+	// EntryPlaceReleased: Place; StartKey for the one that a move has left.
 	EntryPlaceReleased EntryKind = "place-released"
 	// EntryRetry asks for another attempt to pay: Until.
 	EntryRetry EntryKind = "retry"
@@ -84,6 +84,14 @@ const (
 	EntryDeclined EntryKind = "declined"
 	// EntryCancelled: Actor, Reason, Cause, Amount (to be refunded).
 	EntryCancelled EntryKind = "cancelled"
+	// EntryDepartureClosed: Actor, Reason, StartKey, Until (to move).
+	EntryDepartureClosed EntryKind = "departure-closed"
+	// EntryMoveAsked: Actor, Quote (its next revision).
+	EntryMoveAsked EntryKind = "move-asked"
+	// EntryMoved: Place. The quote of EntryMoveAsked holds from here on.
+	EntryMoved EntryKind = "moved"
+	// EntryMoveFailed: Reason.
+	EntryMoveFailed EntryKind = "move-failed"
 	// EntryCompleted: Actor.
 	EntryCompleted EntryKind = "completed"
 	// EntryRefundRequested: Refund, PaymentID, Amount. Written before the
@@ -139,6 +147,7 @@ type Entry struct {
 	Until   time.Time `json:"until,omitzero"`
 
 	Place     int            `json:"place,omitempty"`
+	StartKey  string         `json:"start_key,omitempty"`
 	Attempt   int            `json:"attempt,omitempty"`
 	Session   *SessionParams `json:"session,omitempty"`
 	SessionID string         `json:"session_id,omitempty"`
@@ -348,6 +357,10 @@ type Booking struct {
 	Disputes     []DisputeRecord
 	// Place is the number of the held place, 0 without one.
 	Place int
+	// Closed is set when the departure was closed, until the booking is moved.
+	Closed *ClosedDeparture
+	// Moving is the quote after a move that is under way.
+	Moving *Quote
 	// PayURL is where the patient pays; empty when there is nothing to pay.
 	PayURL string
 	// Timeline is the log itself.
@@ -355,6 +368,10 @@ type Booking struct {
 
 	// placeSeq is the entry that made the claim good.
 	placeSeq int64
+	// left are the places that moves have left and that are still claimed.
+	left []claimRef
+	// moved is set once the booking was moved.
+	moved bool
 	// wanted is the number of the last attempt to pay that was asked for.
 	wanted int
 	// refundOnCancel is what a cancellation pays back of the deposit.
@@ -394,19 +411,44 @@ func (b *Booking) apply(e Entry) {
 			b.accept(i, e.At)
 		}
 	case EntryPlaceReleased:
-		b.Place, b.placeSeq = 0, 0
+		b.released(e)
 	case EntryExpired:
 		b.State, b.Reason = StateExpired, e.Reason
 	case EntryAccepted:
 		b.State, b.Reason = StateConfirmed, e.Reason
 	case EntryDeclined:
-		b.State, b.Reason, b.Cause = StateDeclined, e.Reason, catalog.CauseDeclined
+		b.State, b.Reason, b.Cause, b.Moving = StateDeclined, e.Reason, catalog.CauseDeclined, nil
 	case EntryCancelled:
-		b.State, b.Reason, b.Cause, b.refundOnCancel = StateCancelled, e.Reason, e.Cause, *e.Amount
+		b.State, b.Reason, b.Cause, b.refundOnCancel, b.Moving = StateCancelled, e.Reason, e.Cause, *e.Amount, nil
 	case EntryCompleted:
-		b.State, b.Reason = StateCompleted, e.Reason
+		b.State, b.Reason, b.Moving = StateCompleted, e.Reason, nil
+	case EntryDepartureClosed:
+		b.closed(e)
+	case EntryMoveAsked:
+		b.Moving = e.Quote
+	case EntryMoved:
+		b.move(e)
+	case EntryMoveFailed:
+		b.Moving = nil
 	default:
 		b.applyMoney(e)
+	}
+}
+
+func (b *Booking) released(e Entry) {
+	if e.StartKey == "" {
+		b.Place, b.placeSeq = 0, 0
+		return
+	}
+	b.left = slices.DeleteFunc(slices.Clone(b.left), func(c claimRef) bool { return c.startKey == e.StartKey && c.place == e.Place })
+}
+
+func (b *Booking) closed(e Entry) {
+	if b.Moving != nil && b.Moving.StartKey == e.StartKey {
+		b.Moving = nil
+	}
+	if b.Quote.StartKey == e.StartKey {
+		b.Closed = &ClosedDeparture{Until: e.Until, Reason: e.Reason, At: e.At}
 	}
 }
 

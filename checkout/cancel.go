@@ -67,15 +67,15 @@ func preview(b Booking, cause catalog.Cause, now time.Time) (Preview, error) {
 	}
 	day := today(now)
 	p := Preview{Cause: cause, DaysBefore: int(b.Quote.Start.Sub(day) / (24 * time.Hour))}
-	if cause == "" {
+	switch {
+	case b.Closed != nil:
+		p.Share = fullShare
+	case cause == "":
 		p.Share = b.Quote.Policy.RefundShare(day, b.Quote.Start)
-	} else {
+	default:
 		p.Share = b.Quote.Policy.CauseShare(cause)
 	}
-	paid := catalog.Money{Currency: b.Quote.Deposit.Currency}
-	if i := b.deposit(); i >= 0 {
-		paid = b.Payments[i].Amount
-	}
+	paid := *b.depositPaid()
 	p.Refund = paid.Percent(p.Share)
 	p.Refund.Amount = min(p.Refund.Amount, paid.Amount)
 	p.Kept = catalog.Money{Amount: paid.Amount - p.Refund.Amount, Currency: paid.Currency}
@@ -83,6 +83,18 @@ func preview(b Booking, cause catalog.Cause, now time.Time) (Preview, error) {
 		{PreviewPaid, paid}, {PreviewRefund, p.Refund}, {PreviewKept, p.Kept}, {PreviewNoLongerDue, b.Quote.DueOnArrival},
 	}
 	return p, nil
+}
+
+// fullShare is everything, in basis points.
+const fullShare = 10_000
+
+// depositPaid is the deposit as it was paid, zero before.
+func (b *Booking) depositPaid() *catalog.Money {
+	if i := b.deposit(); i >= 0 {
+		paid := b.Payments[i].Amount
+		return &paid
+	}
+	return &catalog.Money{Currency: b.Quote.Deposit.Currency}
 }
 
 // Cancel cancels a booking under the policy of its quote. expected is the

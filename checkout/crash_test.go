@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -80,6 +81,15 @@ var flows = []flow{
 	{"cancelled", catalog.Instant, []func(*bench, string) error{payNow, cancel}, checkout.StateCancelled, deposit / 5},
 	{"expired", catalog.OnAcceptance, []func(*bench, string) error{expire}, checkout.StateExpired, 0},
 	{"paid again", catalog.Instant, []func(*bench, string) error{expire, payNow}, checkout.StateConfirmed, deposit},
+}
+
+// stride is how many operations lie between two deaths: all are tried where
+// MEDTOUR_LONG is set, a part of them otherwise.
+func stride(sparse int) int {
+	if os.Getenv("MEDTOUR_LONG") != "" {
+		return 1
+	}
+	return sparse
 }
 
 // TestCrashAnywhere kills the process at every write to the store and every

@@ -84,6 +84,12 @@ func (s *Service) bookable(ctx context.Context, q Quote) error {
 	if err := sellable(o.class); err != nil {
 		return err
 	}
+	if closed, err := s.closed(ctx, q.StartKey); err != nil || closed {
+		if err == nil {
+			err = fault.New(fault.Gone, "This departure was closed. Choose another date.").WithCode("departure_closed")
+		}
+		return err
+	}
 	capacity, err := s.capacity(ctx, q.StartKey)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/medtour/medtour/catalog"
@@ -35,6 +36,12 @@ var placesDef = store.Def[place]{
 }
 
 func placeID(startKey string, n int) string { return startKey + "/" + strconv.Itoa(n) }
+
+// startOf returns the start key of the id of a place.
+func startOf(placeID string) string {
+	key, _, _ := strings.Cut(placeID, "/")
+	return key
+}
 
 // StartLeft is a start date with the places left on it.
 type StartLeft struct {
@@ -70,7 +77,15 @@ func (s *Service) starts(ctx context.Context, packageID string) ([]catalog.Start
 	}
 	var out []catalog.Start
 	for _, d := range departures {
-		out = append(out, d.Starts(s.now())...)
+		for _, start := range d.Starts(s.now()) {
+			closed, err := s.closed(ctx, start.Key)
+			if err != nil {
+				return nil, err
+			}
+			if !closed {
+				out = append(out, start)
+			}
+		}
 	}
 	slices.SortFunc(out, func(a, b catalog.Start) int { return a.Date.Compare(b.Date) })
 	return out, nil
@@ -117,7 +132,16 @@ func (s *Service) capacity(ctx context.Context, startKey string) (int, error) {
 	if err != nil || d.Closed || !date.After(today(s.now())) {
 		return 0, err
 	}
+	if closed, err := s.closed(ctx, startKey); err != nil || closed {
+		return 0, err
+	}
 	return d.Capacity, nil
+}
+
+// midnight returns the moment at which a date in Shanghai begins.
+func midnight(date time.Time) time.Time {
+	y, m, d := date.Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, catalog.Shanghai).UTC()
 }
 
 // today returns the date in Shanghai at midnight UTC.
@@ -148,9 +172,19 @@ func (s *Service) claim(ctx context.Context, startKey, booking string, seq int64
 			return 0, err
 		}
 		n, err := s.claimOne(ctx, startKey, place{BookingID: booking, Seq: seq, ClaimedAt: s.now()}, capacity, taken, freed)
-		if !fault.Is(err, fault.Conflict) {
+		if fault.Is(err, fault.Conflict) {
+			continue
+		}
+		if err != nil || n == 0 {
 			return n, err
 		}
+		// Whoever closes the date stores that before listing the claims, and a
+		// claim looks for it afterwards: one of the two sees the other.
+		closed, err := s.closed(ctx, startKey)
+		if err != nil || !closed {
+			return n, err
+		}
+		return 0, s.release(ctx, startKey, n, booking, seq)
 	}
 	return 0, fault.New(fault.Unavailable, "So many people are booking this date that no place could be found yet. Please try again.")
 }

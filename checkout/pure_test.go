@@ -283,6 +283,14 @@ func (w *world) answer(st step, l look) {
 		}
 	case actRelease:
 		w.add(Entry{Kind: EntryPlaceReleased, Place: w.b.Place})
+	case actMove:
+		if w.chance("full", 20) {
+			w.add(Entry{Kind: EntryMoveFailed, Reason: ReasonFull})
+			return
+		}
+		w.add(Entry{Kind: EntryMoved, Place: 1 + rapid.IntRange(0, 4).Draw(w.t, "place")})
+	case actLeave:
+		w.add(Entry{Kind: EntryPlaceReleased, Place: w.b.left[0].place, StartKey: w.b.left[0].startKey})
 	case actSweep:
 		l.seen["claims"] = true
 	case actOpen:
@@ -407,7 +415,7 @@ func (w *world) refund(rec RefundRecord) {
 // webhook about it would say.
 func (w *world) happen() look {
 	b := &w.b
-	switch rapid.IntRange(0, 10).Draw(w.t, "happens") {
+	switch rapid.IntRange(0, 12).Draw(w.t, "happens") {
 	case 0:
 		w.now = w.now.Add(time.Duration(rapid.IntRange(1, 50).Draw(w.t, "hours")) * time.Hour)
 	case 1, 2:
@@ -438,6 +446,17 @@ func (w *world) happen() look {
 			if a.Status == AttemptUnknown {
 				w.add(Entry{Kind: EntrySessionOpened, Attempt: a.Number, SessionID: fmt.Sprintf("cs_%d", a.Number), Until: a.Until})
 			}
+		}
+	case 11:
+		if key := fmt.Sprintf("d_%d", len(b.Timeline)); mayMove(*b, key, w.now) == nil {
+			q := b.Quote
+			q.StartKey, q.Start = key, q.Start.AddDate(0, 0, 1)
+			w.add(Entry{Kind: EntryMoveAsked, Quote: &q})
+		}
+	case 12:
+		if ended := b.State.over() || b.State == StateCompleted; !ended && w.chance("closed", 30) {
+			w.add(Entry{Kind: EntryDepartureClosed, StartKey: b.Quote.StartKey,
+				Until: w.now.Add(time.Duration(rapid.IntRange(0, 48).Draw(w.t, "to move")) * time.Hour)})
 		}
 	}
 	return look{}
@@ -508,6 +527,7 @@ func newWorld(t *rapid.T) *world {
 		paid: map[string]catalog.Money{}, refunds: map[string][]Refund{}, disputes: map[string][]Dispute{}}
 	price := catalog.Money{Amount: 100_000, Currency: "USD"}
 	w.add(Entry{Kind: EntryCreated, Until: w.now.Add(DefaultHoldFor), Patient: &Patient{}, Quote: &Quote{
+		Choice:       Choice{StartKey: "d"},
 		BookingClass: rapid.SampledFrom([]catalog.BookingClass{catalog.Instant, catalog.OnAcceptance}).Draw(t, "class"),
 		Deposit:      price.Percent(2000), AnswerHours: 72, Start: time.Date(2026, 12, 20, 0, 0, 0, 0, time.UTC),
 		Lines:  []QuoteLine{{ID: "care", Payee: catalog.PayeeAgency, Due: catalog.DueOnArrival, Quantity: 1, Amount: &price}},
@@ -535,8 +555,11 @@ func (w *world) rest4ever() {
 	if b.State == StateHolding && !slices.ContainsFunc(b.Attempts, func(a Attempt) bool { return a.Status == AttemptPending }) || b.State == StateAwaiting {
 		w.t.Fatalf("still %s a month later", b.State)
 	}
-	if b.State.over() && b.Place != 0 {
-		w.t.Fatalf("%s, and holds place %d", b.State, b.Place)
+	if b.State.over() && b.Place != 0 || len(b.left) > 0 || b.Moving != nil {
+		w.t.Fatalf("%s, and holds place %d, has left %v and moves to %v", b.State, b.Place, b.left, b.Moving)
+	}
+	if b.Closed != nil && b.State == StateConfirmed {
+		w.t.Fatal("left behind on a closed departure")
 	}
 	for _, p := range b.Payments {
 		m := b.moneyOf(p)

@@ -90,6 +90,8 @@ type Service struct {
 	places  *store.Collection[place]
 	views   *store.Collection[View]
 	events  *store.Collection[doneEvent]
+	// closings of departures by target.
+	closings *store.Collection[Closing]
 
 	// wake tells Run that a booking is due sooner than it knows.
 	wake chan struct{}
@@ -132,6 +134,9 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	if s.views, err = store.Open(ctx, cfg.Engine, viewsDef); err != nil {
+		return nil, err
+	}
+	if s.closings, err = store.Open(ctx, cfg.Engine, closingsDef); err != nil {
 		return nil, err
 	}
 	s.events, err = store.Open(ctx, cfg.Engine, eventsDef)

@@ -45,6 +45,10 @@ const (
 	actClaim
 	// actRelease frees the place.
 	actRelease
+	// actMove claims the place to which the booking moves, actLeave frees the
+	// one that it has left.
+	actMove
+	actLeave
 	// actSweep frees dead claims.
 	actSweep
 	// actAdopt looks at a session that the log does not know.
@@ -93,7 +97,7 @@ type look struct {
 // time and what the run has seen decide alone.
 func decide(b *Booking, now time.Time, l look) step {
 	for _, next := range []func(*Booking, time.Time, look) step{
-		decideSessions, decidePayments, decideState, decideRefunds, decideRest,
+		decideSessions, decidePayments, decideMove, decideState, decideRefunds, decideRest,
 	} {
 		if st := next(b, now, l); st.do != actNothing {
 			return st
@@ -147,6 +151,8 @@ func decidePayments(b *Booking, now time.Time, _ look) step {
 // decideState moves the booking on.
 func decideState(b *Booking, now time.Time, _ look) step {
 	switch {
+	case b.Closed != nil && !b.State.over() && b.State != StateCompleted && (b.deposit() < 0 || !now.Before(b.Closed.Until)):
+		return step{do: actAppend, entry: Entry{Kind: EntryCancelled, Cause: CauseClosed, Reason: b.Closed.Reason, Amount: b.depositPaid()}}
 	case b.State == StateHolding:
 		return decideHolding(b, now)
 	case b.State == StateAwaiting && !now.Before(b.AnswerBy):
@@ -256,6 +262,9 @@ func nextLook(b *Booking, now time.Time) time.Time {
 		if next.IsZero() || t.Before(next) {
 			next = t
 		}
+	}
+	if b.Closed != nil && !b.State.over() && b.State != StateCompleted {
+		at(b.Closed.Until)
 	}
 	switch b.State {
 	case StateHolding:
@@ -384,6 +393,10 @@ func (r *run) do(ctx context.Context, st step) error {
 		return r.claim(ctx, st.id)
 	case actRelease:
 		return r.release(ctx)
+	case actMove:
+		return r.takeNew(ctx)
+	case actLeave:
+		return r.leave(ctx)
 	case actSweep:
 		r.seen["claims"] = true
 		return r.s.sweep(ctx, r.b)
@@ -440,36 +453,45 @@ func (r *run) append(ctx context.Context, e Entry) (bool, error) {
 	return true, nil
 }
 
-// claim takes a place and makes the claim good.
+// claim takes a place for the booking, or says that there is none.
 func (r *run) claim(ctx context.Context, payment string) error {
+	found, err := r.take(ctx, r.b.Quote.StartKey, Entry{Kind: EntryPlaceClaimed})
+	switch {
+	case err != nil || found:
+		return err
+	case payment != "":
+		return r.write(ctx, Entry{Kind: EntryPaymentRejected, PaymentID: payment, Reason: ReasonPlaceGone})
+	}
+	return r.write(ctx, Entry{Kind: EntryExpired, Reason: ReasonFull})
+}
+
+// take claims a place on a start date and makes the claim good with an entry.
+// It reports false where no place is left.
+func (r *run) take(ctx context.Context, key string, e Entry) (bool, error) {
 	seq := int64(len(r.b.Timeline))
 	if !r.marked {
 		// Before the claim, so that a claim left behind is swept.
 		if err := r.s.mark(ctx, r.b.ID); err != nil {
-			return err
+			return false, err
 		}
 		r.marked = true
 	}
-	key := r.b.Quote.StartKey
 	n, err := r.s.claim(ctx, key, r.b.ID, seq)
 	switch {
 	case err == errOvertaken:
 		r.b, err = r.s.load(ctx, r.b.ID)
-		return err
-	case err != nil:
-		return err
-	case n == 0 && payment != "":
-		return r.write(ctx, Entry{Kind: EntryPaymentRejected, PaymentID: payment, Reason: ReasonPlaceGone})
-	case n == 0:
-		return r.write(ctx, Entry{Kind: EntryExpired, Reason: ReasonFull})
+		return true, err
+	case err != nil || n == 0:
+		return false, err
 	}
-	if err := r.write(ctx, Entry{Kind: EntryPlaceClaimed, Place: n}); err != nil {
-		return err
+	e.Place = n
+	if err := r.write(ctx, e); err != nil {
+		return true, err
 	}
-	if r.b.Place == n && r.b.placeSeq == seq {
-		return nil
+	if r.b.Quote.StartKey == key && r.b.Place == n && r.b.placeSeq == seq {
+		return true, nil
 	}
-	return r.s.release(ctx, key, n, r.b.ID, seq)
+	return true, r.s.release(ctx, key, n, r.b.ID, seq)
 }
 
 // release frees the place, then says so. Before the entry nobody claims

@@ -55,9 +55,12 @@ func (s *Service) pause(ctx context.Context) time.Duration {
 	return max(min(page.Items[0].Value.due().Sub(now), workerTick), time.Second)
 }
 
-// SettleDue settles every booking that is due now. A booking that fails is
+// SettleDue goes on with closings and settles every booking that is due now. A booking that fails is
 // logged and left for the next time. Errors: those of the store.
 func (s *Service) SettleDue(ctx context.Context) error {
+	if err := s.goOnClosings(ctx); err != nil {
+		return err
+	}
 	type due struct {
 		id    string
 		sweep bool
