@@ -25,3 +25,6 @@ func ForgeFingerprint(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 }
+
+// Countable is the text under which a query is counted.
+var Countable = countable
