@@ -72,6 +72,7 @@ func (s *Server) apiSearch(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.noteSearch(req, res.Total, false)
 	p := templates.Page{Locale: templates.LocaleFor(req.Lang), Base: s.BaseURL}
 	out := apiResults{Total: res.Total, TookMS: float64(res.Took.Microseconds()) / 1000, Hits: make([]apiHit, 0, len(res.Hits)),
 		Facets: map[string][]apiFacetValue{}, DidYouMean: res.DidYouMean}

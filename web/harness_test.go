@@ -97,6 +97,10 @@ func startServer() (_ *testServer, err error) {
 		return nil, err
 	}
 	closers = append(closers, func() { _ = index.Close() })
+	analytics, err := search.NewAnalytics(ctx, engine, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	rates, err := seed.Rates()
 	if err != nil {
 		return nil, err
@@ -124,7 +128,7 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err = New(Config{Catalog: cat, Search: index, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
+	site, err = New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
 		Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ var pageFacets = []string{"specialty", "stay", "days", "month", "hospital", "dis
 
 func (s *Server) searchRoutes(e *echo.Echo) {
 	e.GET("/search", s.searchPage)
+	e.POST("/clicks", s.click)
 	e.GET("/suggest", s.suggest)
 	e.GET("/how-results-are-ordered", s.orderPage)
 }
@@ -47,6 +48,7 @@ func (s *Server) searchPage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.noteSearch(req, res.Total, true)
 	last := lastPage(res.Total)
 	if req.Page > last {
 		return fault.New(fault.NotFound, "These results have %d pages.", last).WithCode("error.no_such_page")

@@ -24,10 +24,12 @@ import (
 
 // Config is what the server needs.
 type Config struct {
-	Catalog  *catalog.Catalog
-	Search   *search.Engine
-	Checkout *checkout.Service
-	Rates    catalog.Rates
+	Catalog *catalog.Catalog
+	Search  *search.Engine
+	// Analytics counts what is searched for.
+	Analytics *search.Analytics
+	Checkout  *checkout.Service
+	Rates     catalog.Rates
 	// BaseURL is the site's address without a slash at the end.
 	BaseURL string
 	// Secret signs booking links; at least account.MinSecret bytes.

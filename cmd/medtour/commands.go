@@ -22,15 +22,16 @@ import (
 type cli struct {
 	Config
 
-	Serve      serveCmd      `cmd:"" default:"1" help:"Serve the site (the default)."`
-	Seed       seedCmd       `cmd:"" help:"Load the starting catalogue; entries that exist stay as they are."`
-	Import     importCmd     `cmd:"" help:"Import catalogue entries from an NDJSON file; see docs/import.md."`
-	Export     exportCmd     `cmd:"" help:"Write the published catalogue as NDJSON."`
-	Reindex    reindexCmd    `cmd:"" help:"Build the search index of this node anew."`
-	Search     searchCmd     `cmd:"" help:"Search in the terminal, with the engine of the site."`
-	SearchEval searchEvalCmd `cmd:"" help:"Measure the search on queries of which it is known what they should find."`
-	Doctor     doctorCmd     `cmd:"" help:"Check store, catalogue, index and payments, and say what to do."`
-	Version    versionCmd    `cmd:"" help:"Say which version this is."`
+	Serve        serveCmd        `cmd:"" default:"1" help:"Serve the site (the default)."`
+	Seed         seedCmd         `cmd:"" help:"Load the starting catalogue; entries that exist stay as they are."`
+	Import       importCmd       `cmd:"" help:"Import catalogue entries from an NDJSON file; see docs/import.md."`
+	Export       exportCmd       `cmd:"" help:"Write the published catalogue as NDJSON."`
+	Reindex      reindexCmd      `cmd:"" help:"Build the search index of this node anew."`
+	Search       searchCmd       `cmd:"" help:"Search in the terminal, with the engine of the site."`
+	SearchEval   searchEvalCmd   `cmd:"" help:"Measure the search on queries of which it is known what they should find."`
+	SearchReport searchReportCmd `cmd:"" help:"Say what was searched for, what found nothing and what was not opened."`
+	Doctor       doctorCmd       `cmd:"" help:"Check store, catalogue, index and payments, and say what to do."`
+	Version      versionCmd      `cmd:"" help:"Say which version this is."`
 }
 
 type seedCmd struct{}

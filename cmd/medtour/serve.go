@@ -16,6 +16,7 @@ import (
 	"github.com/medtour/medtour/checkout/stripepay"
 	"github.com/medtour/medtour/checkout/stripesim"
 	"github.com/medtour/medtour/fault"
+	"github.com/medtour/medtour/search"
 	"github.com/medtour/medtour/store"
 	"github.com/medtour/medtour/templates"
 	"github.com/medtour/medtour/web"
@@ -88,6 +89,10 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 		}
 	}()
 
+	analytics, err := search.NewAnalytics(ctx, engine, time.Now)
+	if err != nil {
+		return err
+	}
 	loopback := "http://" + loopbackAddr(listener.Addr())
 	pay, sim, err := payments(ctx, cfg, engine, base, loopback, log)
 	if err != nil {
@@ -113,7 +118,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 		return err
 	}
 	webCfg := web.Config{
-		Catalog: cat, Search: index, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
+		Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
 		Ping: engine.Ping, Log: log, Now: time.Now,
 	}
 	if sim != nil {
@@ -135,6 +140,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	report := func(err error) { log.Error("background work failed, it is tried again", "error", err) }
 	workers.Go(func() { cat.Run(workCtx, report) })
 	workers.Go(func() { index.Run(workCtx, report) })
+	workers.Go(func() { analytics.Run(workCtx, report) })
 	workers.Go(func() { orders.Run(workCtx) })
 	if sim != nil {
 		workers.Go(func() { sim.Run(workCtx) })

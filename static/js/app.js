@@ -193,6 +193,16 @@
       title.scrollIntoView({ block: 'nearest' });
     });
   });
+
+  // That a result was opened is counted with the query alone.
+  addEventListener('click', (e) => {
+    const form = e.target.closest?.('[data-found] .hit h3 a, [data-found] .hit .side a') && document.querySelector('form[data-facets]');
+    const query = form && new FormData(form);
+    if (query?.get('q')) {
+      navigator.sendBeacon(form.action.replace(/search$/, 'clicks'), new URLSearchParams({ q: query.get('q'), kind: query.get('kind') }));
+    }
+  });
+
   addEventListener('popstate', () => { if (found()) load(location.href, false); });
 
   // The tab in view is the current one.
