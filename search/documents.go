@@ -227,6 +227,86 @@ type source struct {
 	cat   *catalog.Catalog
 	vocab *vocabulary
 	now   func() time.Time
+	links *links
+}
+
+// links says which entries belong to which, each asked of the catalogue once
+// per batch. Once all are known it is only read.
+type links struct {
+	cat *catalog.Catalog
+	// treatments of a hospital and hospitals of a treatment by their
+	// offerings, each once.
+	treatments, hospitals map[string][]string
+	// packages of an offering.
+	packages map[string][]string
+	complete bool
+}
+
+func newLinks(cat *catalog.Catalog) *links {
+	return &links{cat: cat, treatments: map[string][]string{}, hospitals: map[string][]string{}, packages: map[string][]string{}}
+}
+
+func (l *links) addOffering(o catalog.Offering) {
+	l.treatments[o.HospitalID] = addOnce(l.treatments[o.HospitalID], o.TreatmentID)
+	l.hospitals[o.TreatmentID] = addOnce(l.hospitals[o.TreatmentID], o.HospitalID)
+}
+
+func addOnce(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// treatmentsOf returns the treatments that a hospital offers.
+func (l *links) treatmentsOf(ctx context.Context, hospital string) ([]string, error) {
+	if known, ok := l.treatments[hospital]; ok || l.complete {
+		return known, nil
+	}
+	offerings, err := l.cat.OfferingsOfHospital(ctx, hospital)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, o := range offerings {
+		out = addOnce(out, o.TreatmentID)
+	}
+	l.treatments[hospital] = out
+	return out, nil
+}
+
+// hospitalsOf returns the hospitals that offer a treatment.
+func (l *links) hospitalsOf(ctx context.Context, treatment string) ([]string, error) {
+	if known, ok := l.hospitals[treatment]; ok || l.complete {
+		return known, nil
+	}
+	offerings, err := l.cat.OfferingsOfTreatment(ctx, treatment)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, o := range offerings {
+		out = addOnce(out, o.HospitalID)
+	}
+	l.hospitals[treatment] = out
+	return out, nil
+}
+
+// packagesOf returns the packages that contain an offering.
+func (l *links) packagesOf(ctx context.Context, offering string) ([]string, error) {
+	if known, ok := l.packages[offering]; ok || l.complete {
+		return known, nil
+	}
+	packages, err := l.cat.PackagesOfOffering(ctx, offering)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, p := range packages {
+		out = append(out, p.ID)
+	}
+	l.packages[offering] = out
+	return out, nil
 }
 
 // build returns the document of an entry, nil where nothing of it is
@@ -269,16 +349,16 @@ func (s source) treatment(ctx context.Context, b *builder, id string) error {
 	treatmentFacets(b, t)
 	b.facet("stay", stayBucket(t.Timeline))
 	stayNumber(b, t.Timeline)
-	offerings, err := s.cat.OfferingsOfTreatment(ctx, id)
+	hospitals, err := s.links.hospitalsOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	for _, o := range offerings {
-		b.tag("%s%s", tagRelated, refHospital(o.HospitalID))
-		b.facet("hospital", o.HospitalID)
+	for _, h := range hospitals {
+		b.tag("%s%s", tagRelated, refHospital(h))
+		b.facet("hospital", h)
 	}
 	quality := 0
-	for _, has := range []bool{len(t.Summary) > 0, len(t.Steps) > 0, len(offerings) > 0, t.Flagship} {
+	for _, has := range []bool{len(t.Summary) > 0, len(t.Steps) > 0, len(hospitals) > 0, t.Flagship} {
 		if has {
 			quality++
 		}
@@ -366,12 +446,12 @@ func (s source) hospital(ctx context.Context, b *builder, id string) error {
 	if err := s.hospitalFacets(ctx, b, h); err != nil {
 		return err
 	}
-	offerings, err := s.cat.OfferingsOfHospital(ctx, id)
+	treatments, err := s.links.treatmentsOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	for _, o := range offerings {
-		t, err := s.cat.Treatments.Get(ctx, o.TreatmentID)
+	for _, treatment := range treatments {
+		t, err := s.cat.Treatments.Get(ctx, treatment)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
@@ -385,7 +465,7 @@ func (s source) hospital(ctx context.Context, b *builder, id string) error {
 		}
 		treatmentFacets(b, t)
 	}
-	b.number("quality", min(len(offerings), 4))
+	b.number("quality", min(len(treatments), 4))
 	return nil
 }
 
@@ -429,11 +509,11 @@ func (s source) hospitalFacets(ctx context.Context, b *builder, h catalog.Hospit
 			b.facet("records_review", "yes")
 		}
 	}
-	ids, err := s.cat.OfferingsOfHospital(ctx, h.ID)
+	treatments, err := s.links.treatmentsOf(ctx, h.ID)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(ids, func(o catalog.Offering) bool { return o.TreatmentID == recordsReviewTreatment }) {
+	if slices.Contains(treatments, recordsReviewTreatment) {
 		b.facet("records_review", "yes")
 	}
 	return nil
@@ -486,11 +566,18 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	}
 	b.facet("stay", stayBucket(line))
 	stayNumber(b, line)
-	packages, err := s.cat.PackagesOfOffering(ctx, id)
+	packages, err := s.links.packagesOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	for _, p := range packages {
+	for _, packageID := range packages {
+		p, err := s.cat.Packages.Get(ctx, packageID)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
 		b.facet("package", "yes")
 		b.facet("agency", p.AgencyID)
 		if err := s.departures(ctx, b, p.ID); err != nil {

@@ -283,11 +283,11 @@ func newMapping() *mapping.IndexMappingImpl {
 // before the first one was read, so nothing that changes meanwhile is missed.
 func (e *Engine) fill(ctx context.Context, idx bleve.Index) error {
 	seq := e.cfg.Catalog.LastSeq()
-	keys, err := e.allKeys(ctx)
+	src := e.source()
+	keys, err := e.allKeys(ctx, src.links)
 	if err != nil {
 		return err
 	}
-	src := e.source()
 	batch := idx.NewBatch()
 	words := newBuilder()
 	for _, c := range e.vocab.concepts {
@@ -334,7 +334,7 @@ func (e *Engine) progress(done, total int) {
 func seqBytes(seq int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }
 
 func (e *Engine) source() source {
-	return source{cat: e.cfg.Catalog, vocab: e.vocab, now: e.cfg.Now}
+	return source{cat: e.cfg.Catalog, vocab: e.vocab, now: e.cfg.Now, links: newLinks(e.cfg.Catalog)}
 }
 
 // swap puts a finished index in the place of the one in use.

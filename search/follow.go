@@ -15,7 +15,8 @@ type entryKey struct {
 	id   string
 }
 
-func (e *Engine) allKeys(ctx context.Context) ([]entryKey, error) {
+// allKeys returns everything published and completes the links.
+func (e *Engine) allKeys(ctx context.Context, l *links) ([]entryKey, error) {
 	var out []entryKey
 	add := func(v catalog.Entity) error {
 		out = append(out, entryKey{v.EntityKind(), v.EntityID()})
@@ -27,11 +28,17 @@ func (e *Engine) allKeys(ctx context.Context) ([]entryKey, error) {
 		err = c.Hospitals.Each(ctx, func(v catalog.Hospital) error { return add(v) })
 	}
 	if err == nil {
-		err = c.Offerings.Each(ctx, func(v catalog.Offering) error { return add(v) })
+		err = c.Offerings.Each(ctx, func(v catalog.Offering) error { l.addOffering(v); return add(v) })
 	}
 	if err == nil {
-		err = c.Packages.Each(ctx, func(v catalog.Package) error { return add(v) })
+		err = c.Packages.Each(ctx, func(v catalog.Package) error {
+			for _, id := range v.OfferingIDs {
+				l.packages[id] = addOnce(l.packages[id], v.ID)
+			}
+			return add(v)
+		})
 	}
+	l.complete = true
 	return out, err
 }
 

@@ -3,7 +3,6 @@ package search
 import (
 	"context"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -242,21 +241,56 @@ func (snap *snapshot) why(p *plan, doc uint32, lang string) ([]Why, error) {
 				}
 				continue
 			}
-			sc := &scorer{snap: snap, plan: p}
-			found := snap.borrow()
-			sc.words(s, found)
-			if found.val[doc] > 0 {
-				out = append(out, Why{Typed: typed, Means: typed})
+			stands, err := snap.stands(p.tokens[s.from:s.to], doc)
+			if err != nil {
+				return err
 			}
-			snap.giveBack(found)
-			if sc.err != nil {
-				return sc.err
+			if stands {
+				out = append(out, Why{Typed: typed, Means: typed})
 			}
 		}
 		return nil
 	}
 	err := visit(p.spans)
 	return out, err
+}
+
+// stands reports whether a word, or a pair of neighbours of a run in unbroken
+// script, stands in a document.
+func (snap *snapshot) stands(tokens []token, doc uint32) (bool, error) {
+	if len(tokens) == 1 {
+		return snap.wordStands(tokens[0], doc)
+	}
+	for i := range tokens[:len(tokens)-1] {
+		pair := token{text: tokens[i].text + tokens[i+1].text, script: unbroken}
+		if ok, err := snap.wordStands(pair, doc); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func (snap *snapshot) wordStands(t token, doc uint32) (bool, error) {
+	for _, l := range candidates[t.script] {
+		term := l.term(t)
+		if term == "" {
+			continue
+		}
+		for c := range classCount {
+			name := fieldName(c, l)
+			if snap.average[name] == nil {
+				continue
+			}
+			p, err := snap.posting(name, term)
+			if err != nil {
+				return false, err
+			}
+			if p.has(doc) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // pointsAt reports whether a phrase points at a document.
@@ -274,7 +308,7 @@ func (snap *snapshot) pointsAt(e *entry, doc uint32) (bool, error) {
 			if err != nil {
 				return false, err
 			}
-			if i := sort.Search(len(p.docs), func(i int) bool { return p.docs[i] >= doc }); i < len(p.docs) && p.docs[i] == doc {
+			if p.has(doc) {
 				return true, nil
 			}
 		}

@@ -37,6 +37,12 @@ type facetValue struct {
 	value string
 }
 
+// has reports whether a document is in the list.
+func (p *posting) has(doc uint32) bool {
+	_, ok := slices.BinarySearch(p.docs, doc)
+	return ok
+}
+
 // snapshot is one state of the index: a reader of bleve's and beside it, in
 // columns by document number, all that filters, facets and orders need. It
 // never changes; searches hold it while they last.
