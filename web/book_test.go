@@ -342,6 +342,24 @@ func TestFullDeparture(t *testing.T) {
 	}
 }
 
+// TestClosedDeparture books a quote whose departure was closed meanwhile.
+func TestClosedDeparture(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "pancreas-a-month-near-ruijin-er-road"
+	start := s.openStart(t, pkg, 3)
+	path := s.quote(t, "en", pkg, url.Values{"start": {start.Key}, "currency": {"EUR"}})
+	if _, err := s.Checkout.CloseDeparture(context.Background(), start.Key, time.Time{}, checkout.Act{Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	doc := want(t, s.post(t, path+"/book", person), http.StatusConflict)
+	if doc.Find("#notice[role=alert]").Length() != 1 || doc.Find("button[formaction]").Length() != 0 {
+		t.Error("the page does not say that the departure was closed, or still takes a deposit")
+	}
+	if doc.Find("#start option:not([disabled])").Length() == 0 || doc.Find("#pay-currency option[selected]").AttrOr("value", "") != "EUR" {
+		t.Error("no other date is offered, or the choices are lost")
+	}
+}
+
 func TestBadChoices(t *testing.T) {
 	s := newTestServer(t)
 	const pkg = "icl-plane-trees-of-xuhui"

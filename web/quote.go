@@ -21,6 +21,7 @@ import (
 // Codes of checkout's errors that pages answer with more than a message.
 const (
 	codeFull    = "full"
+	codeClosed  = "departure_closed"
 	codePaid    = "paid"
 	codePending = "pending"
 )
@@ -124,6 +125,8 @@ func (s *Server) bookQuote(c echo.Context) error {
 		return s.quoteExpired(c, q)
 	case codeOf(err) == codeFull:
 		return s.packagePage(c, http.StatusConflict, q.PackageID, formOf(q.Choice), s.page(c).T("pkg.filled_up"))
+	case codeOf(err) == codeClosed:
+		return s.packagePage(c, http.StatusConflict, q.PackageID, formOf(q.Choice), s.page(c).T(codeClosed))
 	case codeOf(err) == codePaid, codeOf(err) == codePending:
 		return s.redirect(c, s.BookingPath(b.ID))
 	case err != nil:
