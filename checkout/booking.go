@@ -80,10 +80,19 @@ const (
 	EntryExpired EntryKind = "expired"
 	// EntryAccepted: Actor.
 	EntryAccepted EntryKind = "accepted"
-	// EntryDeclined: Actor, Reason; ReasonSilence for no answer.
+	// EntryDeclined: Actor, Reason; ReasonSilence for no answer of the hospital,
+	// ReasonIncomplete for none of the patient.
 	EntryDeclined EntryKind = "declined"
 	// EntryCancelled: Actor, Reason, Cause, Amount (to be refunded).
 	EntryCancelled EntryKind = "cancelled"
+	// EntryAsked: Actor, Text, Until (to reply).
+	EntryAsked EntryKind = "asked"
+	// EntryReplied: Actor, Text.
+	EntryReplied EntryKind = "replied"
+	// EntryReminded: To, Until (the deadline), Attempt (which reminder of it).
+	EntryReminded EntryKind = "reminded"
+	// EntryEstimated: Actor, Amount, Until (to leave with a full refund).
+	EntryEstimated EntryKind = "estimated"
 	// EntryDepartureClosed: Actor, Reason, StartKey, Until (to move).
 	EntryDepartureClosed EntryKind = "departure-closed"
 	// EntryMoveAsked: Actor, Quote (its next revision).
@@ -119,6 +128,7 @@ const (
 	ReasonUnpaid     = "unpaid"
 	ReasonFull       = "full"
 	ReasonSilence    = "no-answer"
+	ReasonIncomplete = "incomplete"
 	ReasonAmount     = "amount-differs"
 	ReasonDuplicate  = "paid-twice"
 	ReasonClosed     = "booking-closed"
@@ -148,6 +158,8 @@ type Entry struct {
 
 	Place     int            `json:"place,omitempty"`
 	StartKey  string         `json:"start_key,omitempty"`
+	Text      string         `json:"text,omitempty"`
+	To        string         `json:"to,omitempty"`
 	Attempt   int            `json:"attempt,omitempty"`
 	Session   *SessionParams `json:"session,omitempty"`
 	SessionID string         `json:"session_id,omitempty"`
@@ -357,6 +369,15 @@ type Booking struct {
 	Disputes     []DisputeRecord
 	// Place is the number of the held place, 0 without one.
 	Place int
+	// Question is what the hospital has asked and the patient has not answered;
+	// AnswerBy is then the latest that the hospital's answer can come.
+	Question *Question
+	// Estimates of the hospital, oldest first; AcceptedEstimate is the one that
+	// later ones are compared with, nil without one.
+	Estimates        []Estimate
+	AcceptedEstimate *catalog.Money
+	// FreeExitUntil is until when CauseRevisedPlan pays back everything.
+	FreeExitUntil time.Time
 	// Closed is set when the departure was closed, until the booking is moved.
 	Closed *ClosedDeparture
 	// Moving is the quote after a move that is under way.
@@ -368,6 +389,12 @@ type Booking struct {
 
 	// placeSeq is the entry that made the claim good.
 	placeSeq int64
+	// clock is when the deadline that runs was set, reminded the number of its
+	// last reminder.
+	clock     time.Time
+	reminded  int
+	questions int
+	lastReply string
 	// left are the places that moves have left and that are still claimed.
 	left []claimRef
 	// moved is set once the booking was moved.
@@ -415,13 +442,19 @@ func (b *Booking) apply(e Entry) {
 	case EntryExpired:
 		b.State, b.Reason = StateExpired, e.Reason
 	case EntryAccepted:
-		b.State, b.Reason = StateConfirmed, e.Reason
+		b.State, b.Reason, b.Question = StateConfirmed, e.Reason, nil
 	case EntryDeclined:
-		b.State, b.Reason, b.Cause, b.Moving = StateDeclined, e.Reason, catalog.CauseDeclined, nil
+		b.State, b.Reason, b.Cause = StateDeclined, e.Reason, catalog.CauseDeclined
+		b.Moving, b.Question = nil, nil
 	case EntryCancelled:
-		b.State, b.Reason, b.Cause, b.refundOnCancel, b.Moving = StateCancelled, e.Reason, e.Cause, *e.Amount, nil
+		b.State, b.Reason, b.Cause, b.refundOnCancel = StateCancelled, e.Reason, e.Cause, *e.Amount
+		b.Moving, b.Question = nil, nil
 	case EntryCompleted:
 		b.State, b.Reason, b.Moving = StateCompleted, e.Reason, nil
+	case EntryEstimated:
+		b.estimated(e)
+	case EntryAsked, EntryReplied, EntryReminded:
+		b.applyAnswer(e)
 	case EntryDepartureClosed:
 		b.closed(e)
 	case EntryMoveAsked:
@@ -566,7 +599,7 @@ func (b *Booking) accept(i int, at time.Time) {
 		return
 	}
 	b.State = StateAwaiting
-	b.AnswerBy = at.Add(time.Duration(b.Quote.AnswerHours) * time.Hour)
+	b.startClock(at)
 }
 
 // undecided returns the first payment that still needs a decision and could be

@@ -46,7 +46,8 @@ type Preview struct {
 
 // CancelPreview says what cancelling for a cause, or without one for a change
 // of mind, would bring now. Errors: NotFound, Invalid for an unknown cause,
-// Conflict when the booking cannot be cancelled.
+// Conflict when the booking cannot be cancelled, with code
+// "no_free_exit" for CauseRevisedPlan where none is open.
 func (s *Service) CancelPreview(ctx context.Context, id string, cause catalog.Cause) (Preview, error) {
 	b, err := s.load(ctx, id)
 	if err != nil {
@@ -57,7 +58,7 @@ func (s *Service) CancelPreview(ctx context.Context, id string, cause catalog.Ca
 
 // preview is pure.
 func preview(b Booking, cause catalog.Cause, now time.Time) (Preview, error) {
-	if cause != "" && !slices.Contains(catalog.Causes, cause) {
+	if cause != "" && !slices.Contains(catalog.Causes, cause) && cause != CauseRevisedPlan {
 		var f fault.Fields
 		f.Add("cause", "enum", "unknown cause %q", clip(string(cause)))
 		return Preview{}, f.Err("This cannot be cancelled for that cause.")
@@ -69,6 +70,10 @@ func preview(b Booking, cause catalog.Cause, now time.Time) (Preview, error) {
 	p := Preview{Cause: cause, DaysBefore: int(b.Quote.Start.Sub(day) / (24 * time.Hour))}
 	switch {
 	case b.Closed != nil:
+		p.Share = fullShare
+	case cause == CauseRevisedPlan && !now.Before(b.FreeExitUntil):
+		return Preview{}, refuse("no_free_exit", "There is no revised plan for which this booking could be left, or the time to leave is over.")
+	case cause == CauseRevisedPlan:
 		p.Share = fullShare
 	case cause == "":
 		p.Share = b.Quote.Policy.RefundShare(day, b.Quote.Start)

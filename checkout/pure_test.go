@@ -415,7 +415,7 @@ func (w *world) refund(rec RefundRecord) {
 // webhook about it would say.
 func (w *world) happen() look {
 	b := &w.b
-	switch rapid.IntRange(0, 12).Draw(w.t, "happens") {
+	switch rapid.IntRange(0, 14).Draw(w.t, "happens") {
 	case 0:
 		w.now = w.now.Add(time.Duration(rapid.IntRange(1, 50).Draw(w.t, "hours")) * time.Hour)
 	case 1, 2:
@@ -452,6 +452,24 @@ func (w *world) happen() look {
 			q := b.Quote
 			q.StartKey, q.Start = key, q.Start.AddDate(0, 0, 1)
 			w.add(Entry{Kind: EntryMoveAsked, Quote: &q})
+		}
+	case 13:
+		if b.State == StateAwaiting && b.Question == nil && b.questions < maxQuestions {
+			w.add(Entry{Kind: EntryAsked, Text: "?", Until: w.now.Add(replyFor)})
+		} else if b.Question != nil {
+			w.add(Entry{Kind: EntryReplied, Text: "!"})
+		}
+	case 14:
+		if b.State == StateAwaiting || b.State == StateConfirmed {
+			m := catalog.Money{Amount: rapid.Int64Range(1, 1000).Draw(w.t, "estimate"), Currency: "CNY"}
+			e := Entry{Kind: EntryEstimated, Amount: &m}
+			if b.exceeds(m) {
+				e.Until = w.now.Add(minExitFor)
+			}
+			w.add(e)
+			if p, err := preview(*b, CauseRevisedPlan, w.now); b.Closed == nil && (err == nil) != w.now.Before(b.FreeExitUntil) || err == nil && p.Kept.Amount != 0 {
+				w.t.Fatalf("exit until %s: %+v, %v", b.FreeExitUntil, p, err)
+			}
 		}
 	case 12:
 		if ended := b.State.over() || b.State == StateCompleted; !ended && w.chance("closed", 30) {

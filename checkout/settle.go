@@ -155,8 +155,10 @@ func decideState(b *Booking, now time.Time, _ look) step {
 		return step{do: actAppend, entry: Entry{Kind: EntryCancelled, Cause: CauseClosed, Reason: b.Closed.Reason, Amount: b.depositPaid()}}
 	case b.State == StateHolding:
 		return decideHolding(b, now)
-	case b.State == StateAwaiting && !now.Before(b.AnswerBy):
-		return step{do: actAppend, entry: Entry{Kind: EntryDeclined, Reason: ReasonSilence}}
+	case b.State == StateAwaiting:
+		if st := decideAnswer(b, now); st.do != actNothing {
+			return st
+		}
 	}
 	// The booking needs no further payment: nobody shall be able to make one.
 	if st := endSessions(b); st.do != actNothing {
@@ -273,7 +275,7 @@ func nextLook(b *Booking, now time.Time) time.Time {
 			at(b.HoldUntil)
 		}
 	case StateAwaiting:
-		at(b.AnswerBy)
+		at(b.nextAnswer())
 	}
 	for _, a := range b.Attempts {
 		switch {
