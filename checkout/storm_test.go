@@ -101,8 +101,8 @@ func (s *storm) step() {
 		weight int
 		do     func()
 	}{
-		{20, s.booking}, {22, s.paying}, {8, s.answering}, {5, s.cancelling}, {4, s.payingAgain}, {10, s.processor},
-		{14, s.webhooks}, {8, s.working}, {4, s.together}, {4, s.failing}, {10, s.passing}, {1, s.restarting},
+		{20, s.booking}, {22, s.paying}, {8, s.answering}, {5, s.cancelling}, {4, s.payingAgain}, {8, s.processor},
+		{14, s.webhooks}, {8, s.working}, {4, s.together}, {3, s.failing}, {9, s.passing}, {1, s.restarting},
 	}
 	total := 0
 	for _, k := range kinds {
@@ -141,7 +141,10 @@ func (s *storm) booking() {
 	if err != nil {
 		return
 	}
-	clicks := 1 + s.rng.IntN(3)
+	clicks := 1
+	if s.chance(10) {
+		clicks = 3
+	}
 	got := make([]string, clicks)
 	var group sync.WaitGroup
 	for i := range clicks {
@@ -160,6 +163,12 @@ func (s *storm) booking() {
 
 func (s *storm) paying() {
 	b, ok := s.one()
+	for range 8 { // mostly one that can be paid
+		if b.PayURL != "" || !ok {
+			break
+		}
+		b, ok = s.one()
+	}
 	if !ok || len(b.Attempts) == 0 {
 		return
 	}
@@ -290,7 +299,7 @@ func (s *storm) together() {
 func (s *storm) failing() {
 	f := stripesim.Failure{Times: 1 + s.rng.IntN(3), AfterEffect: s.chance(50), Status: http.StatusInternalServerError}
 	f.Method = pick(s.rng, []string{"GET", "GET", "POST"})
-	f.Path = pick(s.rng, []string{"/v1/checkout/sessions/*", "/v1/checkout/sessions/*/expire", "/v1/refunds", "/v1/disputes", "/v1/checkout/sessions"})
+	f.Path = pick(s.rng, []string{"/v1/checkout/sessions/*", "/v1/checkout/sessions/*/expire", "/v1/refunds", "/v1/refunds", "/v1/disputes", "/v1/checkout/sessions"})
 	switch s.rng.IntN(3) {
 	case 0:
 		f.Status = http.StatusTooManyRequests
@@ -313,7 +322,8 @@ func (s *storm) calm() {
 	s.t.Helper()
 	s.sim.Recover()
 	s.Service = s.nodes[0]
-	for range 4 {
+	// A refund that fails again and again takes some days to be given up.
+	for range 8 {
 		s.clock.Advance(25 * time.Hour)
 		s.may(s.sim.Advance(ctx))
 		s.deliver()
