@@ -85,6 +85,13 @@ const (
 	EntryDeclined EntryKind = "declined"
 	// EntryCancelled: Actor, Reason, Cause, Amount (to be refunded).
 	EntryCancelled EntryKind = "cancelled"
+	// EntryPayoutRequested: Actor, Payout, To (an organisation), Method,
+	// PaymentID, Amount.
+	EntryPayoutRequested EntryKind = "payout-requested"
+	// EntryPayoutSent: Actor, Payout, Reference.
+	EntryPayoutSent EntryKind = "payout-sent"
+	// EntryPayoutFailed: Actor, Payout, Reason.
+	EntryPayoutFailed EntryKind = "payout-failed"
 	// EntryAsked: Actor, Text, Until (to reply).
 	EntryAsked EntryKind = "asked"
 	// EntryReplied: Actor, Text.
@@ -171,6 +178,9 @@ type Entry struct {
 	Refund    int            `json:"refund,omitempty"`
 	RefundID  string         `json:"refund_id,omitempty"`
 	DisputeID string         `json:"dispute_id,omitempty"`
+	Payout    int            `json:"payout,omitempty"`
+	Method    string         `json:"method,omitempty"`
+	Reference string         `json:"reference,omitempty"`
 	Status    string         `json:"status,omitempty"`
 }
 
@@ -367,6 +377,7 @@ type Booking struct {
 	Payments     []Payment
 	Refunds      []RefundRecord
 	Disputes     []DisputeRecord
+	Payouts      []Payout
 	// Place is the number of the held place, 0 without one.
 	Place int
 	// Question is what the hospital has asked and the patient has not answered;
@@ -455,6 +466,8 @@ func (b *Booking) apply(e Entry) {
 		b.estimated(e)
 	case EntryAsked, EntryReplied, EntryReminded:
 		b.applyAnswer(e)
+	case EntryPayoutRequested, EntryPayoutSent, EntryPayoutFailed:
+		b.applyPayout(e)
 	case EntryDepartureClosed:
 		b.closed(e)
 	case EntryMoveAsked:

@@ -16,6 +16,11 @@ const (
 	// AccountPayable is owed to a payee: the journey took place, or a
 	// cancellation left it under the policy.
 	AccountPayable Account = "payable"
+	// AccountPaidOut was paid to a payee, or is on its way.
+	AccountPaidOut Account = "paid-out"
+	// AccountReceived is where the money came from; it is negative, and only in
+	// postings.
+	AccountReceived Account = "received"
 	// AccountRefunded has gone back to the patient.
 	AccountRefunded Account = "refunded"
 	// AccountRefundDue is on its way back, or owed.
@@ -30,9 +35,11 @@ const (
 type LedgerLine struct {
 	PaymentID string
 	Account   Account
-	// Payee of what is held or payable.
-	Payee  catalog.Payee
-	Amount catalog.Money
+	// Payee of what is held, payable or paid out, and the organisation that is
+	// paid for it.
+	Payee        catalog.Payee
+	Organisation string
+	Amount       catalog.Money
 }
 
 // Ledger says where the money of a booking stands. The lines of a payment add
@@ -42,9 +49,10 @@ func (b Booking) Ledger() []LedgerLine {
 	for _, p := range b.Payments {
 		add := func(account Account, payee catalog.Payee, amount int64) {
 			if amount != 0 {
-				out = append(out, LedgerLine{p.ID, account, payee, catalog.Money{Amount: amount, Currency: p.Amount.Currency}})
+				out = append(out, LedgerLine{p.ID, account, payee, b.Quote.organisation(payee), catalog.Money{Amount: amount, Currency: p.Amount.Currency}})
 			}
 		}
+		paidOut := b.paidOut(p.ID)
 		m := b.moneyOf(p)
 		add(AccountRefunded, "", m.refunded)
 		add(AccountRefundDue, "", m.underWay+m.owed)
@@ -55,11 +63,50 @@ func (b Booking) Ledger() []LedgerLine {
 			add(AccountDeficit, "", rest)
 		default:
 			for i, share := range split(rest, b.Quote.Lines) {
-				add(account, b.Quote.Lines[i].Payee, share)
+				payee := b.Quote.Lines[i].Payee
+				paid := min(share, paidOut[b.Quote.organisation(payee)])
+				paidOut[b.Quote.organisation(payee)] -= paid
+				add(account, payee, share-paid)
+				add(AccountPaidOut, payee, paid)
 			}
+		}
+		// What was paid out of money that has gone back since is owed to us.
+		for _, payee := range []catalog.Payee{catalog.PayeeHospital, catalog.PayeeAgency, catalog.PayeePlatform} {
+			excess := paidOut[b.Quote.organisation(payee)]
+			paidOut[b.Quote.organisation(payee)] = 0
+			add(AccountPaidOut, payee, excess)
+			add(AccountPayable, payee, -excess)
 		}
 	}
 	return out
+}
+
+// PlatformOrganisation is the organisation of what the platform earns.
+const PlatformOrganisation = "platform"
+
+// organisation returns who is paid for a payee: the agency pays whom it has
+// engaged itself.
+func (q Quote) organisation(payee catalog.Payee) string {
+	switch {
+	case payee == "":
+		return ""
+	case payee == catalog.PayeePlatform:
+		return PlatformOrganisation
+	case payee == catalog.PayeeHospital && len(q.HospitalIDs) > 0:
+		return q.HospitalIDs[0]
+	}
+	return q.AgencyID
+}
+
+// paidOut sums the payouts of a payment by organisation.
+func (b *Booking) paidOut(payment string) map[string]int64 {
+	sums := map[string]int64{}
+	for _, p := range b.Payouts {
+		if p.PaymentID == payment && p.Status != PayoutFailed {
+			sums[p.Organisation] += p.Amount.Amount
+		}
+	}
+	return sums
 }
 
 // restAccount is where that part of a payment stands which does not go back;

@@ -201,6 +201,27 @@ func (w *world) check() {
 	for _, l := range b.Ledger() {
 		sums[l.PaymentID] += l.Amount.Amount
 	}
+	balance := map[string]int64{}
+	for _, p := range b.Postings() {
+		balance[fmt.Sprint(p.Seq, p.Amount.Currency)] += p.Amount.Amount
+		if p.Account == AccountReceived {
+			sums[p.PaymentID] += p.Amount.Amount
+		}
+	}
+	for entry, sum := range balance {
+		if sum != 0 {
+			w.t.Fatalf("the postings of entry %s add up to %d: %+v", entry, sum, b.Postings())
+		}
+	}
+	for id, sum := range sums {
+		if sum != 0 {
+			w.t.Fatalf("%d of payment %s are on no account", sum, id)
+		}
+		sums[id] = 0
+	}
+	for _, l := range b.Ledger() {
+		sums[l.PaymentID] += l.Amount.Amount
+	}
 	accepted := 0
 	for _, p := range b.Payments {
 		if sums[p.ID] != p.Amount.Amount {
@@ -415,7 +436,7 @@ func (w *world) refund(rec RefundRecord) {
 // webhook about it would say.
 func (w *world) happen() look {
 	b := &w.b
-	switch rapid.IntRange(0, 14).Draw(w.t, "happens") {
+	switch rapid.IntRange(0, 16).Draw(w.t, "happens") {
 	case 0:
 		w.now = w.now.Add(time.Duration(rapid.IntRange(1, 50).Draw(w.t, "hours")) * time.Hour)
 	case 1, 2:
@@ -471,6 +492,12 @@ func (w *world) happen() look {
 				w.t.Fatalf("exit until %s: %+v, %v", b.FreeExitUntil, p, err)
 			}
 		}
+	case 15:
+		if b.State == StateConfirmed && w.chance("completed", 30) {
+			w.add(Entry{Kind: EntryCompleted, Actor: "agency"})
+		}
+	case 16:
+		w.payOut()
 	case 12:
 		if ended := b.State.over() || b.State == StateCompleted; !ended && w.chance("closed", 30) {
 			w.add(Entry{Kind: EntryDepartureClosed, StartKey: b.Quote.StartKey,
@@ -478,6 +505,17 @@ func (w *world) happen() look {
 		}
 	}
 	return look{}
+}
+
+// payOut pays out what is due, or says what became of the last payout.
+func (w *world) payOut() {
+	b := &w.b
+	if due, err := b.PayoutDue("agency"); err == nil {
+		w.add(Entry{Kind: EntryPayoutRequested, Payout: len(b.Payouts) + 1, To: "agency", Method: PayoutManual,
+			PaymentID: b.Payments[b.deposit()].ID, Amount: &due})
+	} else if n := len(b.Payouts); n > 0 {
+		w.add(Entry{Kind: rapid.SampledFrom([]EntryKind{EntryPayoutSent, EntryPayoutFailed}).Draw(w.t, "payout"), Payout: n})
+	}
 }
 
 // elsewhere lets something happen to a payment at the processor.
@@ -545,7 +583,7 @@ func newWorld(t *rapid.T) *world {
 		paid: map[string]catalog.Money{}, refunds: map[string][]Refund{}, disputes: map[string][]Dispute{}}
 	price := catalog.Money{Amount: 100_000, Currency: "USD"}
 	w.add(Entry{Kind: EntryCreated, Until: w.now.Add(DefaultHoldFor), Patient: &Patient{}, Quote: &Quote{
-		Choice:       Choice{StartKey: "d"},
+		Choice:       Choice{StartKey: "d"}, AgencyID: "agency",
 		BookingClass: rapid.SampledFrom([]catalog.BookingClass{catalog.Instant, catalog.OnAcceptance}).Draw(t, "class"),
 		Deposit:      price.Percent(2000), AnswerHours: 72, Start: time.Date(2026, 12, 20, 0, 0, 0, 0, time.UTC),
 		Lines:  []QuoteLine{{ID: "care", Payee: catalog.PayeeAgency, Due: catalog.DueOnArrival, Quantity: 1, Amount: &price}},
