@@ -21,7 +21,7 @@ const (
 	// feedbackTerms is the number of words that are added.
 	feedbackTerms = 30
 	// feedbackWeight is the weight of all added words beside the query's own.
-	feedbackWeight = 1.0
+	feedbackWeight = 1.5
 	// feedbackCommon is the share of the documents from which a word is too
 	// common to be added.
 	feedbackCommon = 0.1

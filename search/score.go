@@ -9,7 +9,7 @@ import (
 // than one in running text; b how far long fields are held against a
 // document.
 var (
-	classWeight = [classCount]float32{className: 4, classTerm: 2.5, classText: 1, classRelated: 0.5}
+	classWeight = [classCount]float32{className: 2.5, classTerm: 2.5, classText: 1, classRelated: 0.5}
 	classLength = [classCount]float32{className: 0.5, classTerm: 0.5, classText: 0.75, classRelated: 0.6}
 )
 

@@ -77,8 +77,9 @@ type snapshot struct {
 	average map[string]*[kindCount]float32
 
 	postings *lru.Cache[string, *posting]
-	// corrections of words typed wrong, by language and word.
-	corrections *lru.Cache[string, string]
+	// corrections are what words typed wrong may have been meant to be, by
+	// language and word: walking the dictionary takes milliseconds.
+	corrections *lru.Cache[string, []candidate]
 	// vectors of documents read back from the catalogue for feedback.
 	vectors *lru.Cache[vectorKey, vector]
 	scratch sync.Pool
@@ -104,7 +105,7 @@ func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) 
 		return nil, fmt.Errorf("search: posting cache: %w", err)
 	}
 	s.postings = cache
-	if s.corrections, err = lru.New[string, string](correctionCache); err != nil {
+	if s.corrections, err = lru.New[string, []candidate](correctionCache); err != nil {
 		return nil, fmt.Errorf("search: correction cache: %w", err)
 	}
 	if s.vectors, err = lru.New[vectorKey, vector](vectorCache); err != nil {

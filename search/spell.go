@@ -1,7 +1,11 @@
 package search
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,7 +32,7 @@ func (snap *snapshot) understand(query, lang string) (p *plan, corrected string,
 	last, changed := 0, false
 	for _, i := range unknown {
 		t := p.tokens[i]
-		better, err := snap.correction(t, p.lang)
+		better, err := snap.correction(t, p)
 		if err != nil {
 			return nil, "", err
 		}
@@ -185,7 +189,10 @@ func (snap *snapshot) knows(t token, lang *language) (bool, error) {
 const (
 	// minCorrect is the shortest word that is corrected: shorter ones are one
 	// error away from anything.
-	minCorrect = 4
+	minCorrect = 3
+	// minShortCount is in how many documents a word stands for which a shortest
+	// one is taken.
+	minShortCount = 5
 	// minTwoErrors is the shortest word in which two errors are believed.
 	minTwoErrors = 7
 	// minForeign is the shortest word that is corrected to one of a language
@@ -195,82 +202,217 @@ const (
 	maxCandidates = 2000
 )
 
-// correction is correct, remembered: walking the dictionary takes milliseconds.
-func (snap *snapshot) correction(t token, lang *language) (string, error) {
-	key := lang.code + " " + t.text
-	if w, ok := snap.corrections.Get(key); ok {
-		return w, nil
-	}
-	w, err := snap.correct(t, lang)
-	if err == nil {
-		snap.corrections.Add(key, w)
-	}
-	return w, err
+// candidate is a word of the dictionary that may be what was meant.
+type candidate struct {
+	word string
+	cost float64
+	docs *posting
 }
 
-// correct returns the dictionary's word nearest to an unknown one, two words
-// where a blank was left out, or nothing.
-func (snap *snapshot) correct(t token, lang *language) (string, error) {
-	n := utf8.RuneCountInString(t.text)
-	if n < minCorrect {
-		return "", nil
-	}
-	allowed := 1
-	if n >= minTwoErrors {
-		allowed = 2
-	}
-	fuzzy, ok := snap.reader.(index.IndexReaderFuzzy)
+// maxLikely is the number of candidates that are weighed by their company.
+const maxLikely = 6
+
+// correction returns what an unknown word was meant to be: of the likeliest
+// words of the dictionary the one that best keeps company with the words around
+// it, two words where a blank was left out, or nothing.
+func (snap *snapshot) correction(t token, p *plan) (string, error) {
+	key := p.lang.code + " " + t.text
+	likely, ok := snap.corrections.Get(key)
 	if !ok {
-		return "", nil
-	}
-	best, bestCost := "", 1e9
-	for _, l := range candidates[t.script] {
-		foreign := t.script == latin && l != lang && l.code != "en" && l.code != restCode
-		if foreign && n < minForeign {
-			continue
-		}
-		dict, err := fuzzy.FieldDictFuzzy(wordField+l.code, t.text, allowed, "")
-		if err != nil {
-			return "", fmt.Errorf("search: read dictionary: %w", err)
-		}
-		err = eachEntry(dict, func(word string, count uint64) {
-			d := distance([]rune(t.text), []rune(word))
-			if d > allowed || l.stop[word] {
-				return
-			}
-			cost := correctionCost(t.text, word, d, count)
-			if foreign {
-				cost += 0.7
-			}
-			if cost < bestCost || cost == bestCost && word < best {
-				best, bestCost = word, cost
-			}
-		})
-		if err != nil {
+		var err error
+		if likely, err = snap.likely(t, p.lang); err != nil {
 			return "", err
 		}
+		snap.corrections.Add(key, likely)
 	}
-	if best != "" {
-		return best, nil
+	if len(likely) < 2 {
+		if len(likely) == 1 {
+			return likely[0].word, nil
+		}
+		return snap.parted(t)
 	}
-	return snap.parted(t)
+	company, err := snap.company(t, p)
+	if err != nil {
+		return "", err
+	}
+	best, bestCost := "", math.Inf(1)
+	for _, c := range likely {
+		cost := c.cost
+		for _, w := range company {
+			cost -= frequencyWeight * affinity(c.docs, w, snap.size)
+		}
+		if cost < bestCost {
+			best, bestCost = c.word, cost
+		}
+	}
+	return best, nil
 }
 
-// eachEntry calls f for the words of a dictionary, and closes it.
-func eachEntry(dict index.FieldDict, f func(word string, count uint64)) error {
+// maxCompany is the number of words around an unknown one that are asked.
+const maxCompany = 3
+
+// company returns in which documents the rarest other words of a query stand.
+func (snap *snapshot) company(t token, p *plan) ([]*posting, error) {
+	var out []*posting
+	for i, other := range p.tokens {
+		if p.stop[i] || other.text == t.text || other.script != t.script {
+			continue
+		}
+		docs, err := snap.posting(wordField+p.lang.code, other.text)
+		if err != nil {
+			return nil, err
+		}
+		if len(docs.docs) > 0 {
+			out = append(out, docs)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *posting) int { return len(a.docs) - len(b.docs) })
+	return out[:min(len(out), maxCompany)], nil
+}
+
+// affinity is how much likelier the documents of a word are to have another
+// than all of size are, as a decimal logarithm.
+func affinity(of, other *posting, size int) float64 {
+	a, b := of.docs, other.docs
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	both := 0.0
+	for _, d := range a[:min(len(a), maxCandidates)] {
+		if _, ok := slices.BinarySearch(b, d); ok {
+			both++
+		}
+	}
+	if len(a) > maxCandidates {
+		both *= float64(len(a)) / maxCandidates
+	}
+	share := float64(len(other.docs)) / float64(size)
+	const doubt = 2
+	return math.Log10((both + doubt*share) / (float64(len(of.docs)) + doubt) / share)
+}
+
+// likely returns the words of the dictionary nearest to an unknown one, the
+// likeliest first.
+func (snap *snapshot) likely(t token, lang *language) ([]candidate, error) {
+	n := utf8.RuneCountInString(t.text)
+	if n < minCorrect {
+		return nil, nil
+	}
+	// One error in the query's language is far likelier than two, or than a
+	// word of another language.
+	var out []candidate
+	for _, foreign := range []bool{false, true} {
+		for errors := 1; errors <= 2 && len(out) == 0 && (errors == 1 || n >= minTwoErrors); errors++ {
+			for _, l := range candidates[t.script] {
+				if foreign != (t.script == latin && l != lang && l.code != "en" && l.code != restCode) || foreign && n < minForeign {
+					continue
+				}
+				found, err := snap.meant(t.text, l, errors)
+				if err != nil {
+					return nil, err
+				}
+				for _, c := range found {
+					if !slices.ContainsFunc(out, func(o candidate) bool { return o.word == c.word }) {
+						out = append(out, c)
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.cost, b.cost), cmp.Compare(a.word, b.word))
+	})
+	out = slices.Clone(out[:min(len(out), maxLikely)])
+	for i := range out {
+		var err error
+		if out[i].docs, err = snap.posting(wordField+lang.code, out[i].word); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// meant returns the words of a dictionary within some errors of a word, with
+// what speaks against each.
+func (snap *snapshot) meant(word string, l *language, errors int) ([]candidate, error) {
+	words, err := snap.similar(l, word, errors)
+	if err != nil {
+		return nil, err
+	}
+	short := utf8.RuneCountInString(word) == minCorrect
+	var out []candidate
+	for _, w := range words {
+		count, err := snap.frequency(wordField+l.code, w.word)
+		if err != nil {
+			return nil, err
+		}
+		if count == 0 || l.stop[w.word] && w.errors > 1 || short && (count < minShortCount || len(w.word) < len(word)) {
+			continue
+		}
+		out = append(out, candidate{word: w.word, cost: correctionCost(word, w.word, w.errors, count)})
+	}
+	return out, nil
+}
+
+// near is a word of the dictionary with its errors against another.
+type near struct {
+	word   string
+	errors int
+}
+
+// maxSimilar bounds the words of one dictionary that are weighed.
+const maxSimilar = 100
+
+// similar returns the words of a dictionary within some errors, those with
+// fewer first. Two neighbours that changed places are one error.
+func (snap *snapshot) similar(l *language, word string, errors int) ([]near, error) {
+	fuzzy, ok := snap.reader.(index.IndexReaderFuzzy)
+	if !ok {
+		return nil, nil
+	}
+	dict, err := fuzzy.FieldDictFuzzy(wordField+l.code, word, errors, "")
+	if err != nil {
+		return nil, fmt.Errorf("search: read dictionary: %w", err)
+	}
 	defer dict.Close()
+	var out []near
+	runes := []rune(word)
 	for range maxCandidates {
 		e, err := dict.Next()
 		if err != nil {
-			return fmt.Errorf("search: read dictionary: %w", err)
+			return nil, fmt.Errorf("search: read dictionary: %w", err)
 		}
 		if e == nil {
 			break
 		}
-		f(e.Term, e.Count)
+		if d := distance(runes, []rune(e.Term)); d <= errors {
+			out = append(out, near{e.Term, d})
+		}
 	}
-	return nil
+	if errors == 1 {
+		for i := range runes[:len(runes)-1] {
+			runes[i], runes[i+1] = runes[i+1], runes[i]
+			out = append(out, near{string(runes), 1})
+			runes[i], runes[i+1] = runes[i+1], runes[i]
+		}
+	}
+	slices.SortFunc(out, func(a, b near) int { return cmp.Or(a.errors-b.errors, cmp.Compare(a.word, b.word)) })
+	return out[:min(len(out), maxSimilar)], nil
 }
+
+// frequency returns in how many documents a term stands.
+func (snap *snapshot) frequency(field, term string) (uint64, error) {
+	r, err := snap.reader.TermFieldReader(context.Background(), []byte(term), field, false, false, false)
+	if err != nil {
+		return 0, fmt.Errorf("search: read postings: %w", err)
+	}
+	defer r.Close()
+	return r.Count(), nil
+}
+
+// frequencyWeight says how much of an error ten times as many documents make
+// up for.
+const frequencyWeight = 0.4
 
 // correctionCost weighs a candidate: errors first, then an error in the first
 // letter, which people seldom make, then a doubled letter, which they often do,
@@ -281,9 +423,9 @@ func correctionCost(typed, word string, d int, count uint64) float64 {
 		cost += 0.6
 	}
 	if undouble(typed) == undouble(word) {
-		cost -= 0.5
+		cost -= 0.4
 	}
-	return cost - 0.2*float64(min(count, 10))/10
+	return cost - frequencyWeight*math.Log10(float64(count))
 }
 
 // undouble takes doubled letters for one.
