@@ -45,7 +45,7 @@ type choice struct {
 }
 
 // bookable returns one choice for every free place of the starting catalogue.
-func bookable(b *testing.B, base string) []choice {
+func bookable(b testing.TB, base string) []choice {
 	b.Helper()
 	client := &http.Client{}
 	var out []choice
@@ -137,7 +137,7 @@ func post(client *http.Client, address string, values url.Values) (string, error
 	return res.Request.URL.String(), nil
 }
 
-func document(b *testing.B, client *http.Client, address string) *goquery.Document {
+func document(b testing.TB, client *http.Client, address string) *goquery.Document {
 	b.Helper()
 	res, err := client.Get(address)
 	if err != nil {
