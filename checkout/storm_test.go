@@ -101,7 +101,7 @@ func (s *storm) step() {
 		weight int
 		do     func()
 	}{
-		{20, s.booking}, {22, s.paying}, {8, s.answering}, {5, s.cancelling}, {4, s.payingAgain}, {8, s.processor},
+		{20, s.booking}, {22, s.paying}, {8, s.answering}, {3, s.asking}, {5, s.cancelling}, {4, s.moving}, {1, s.closing}, {4, s.payingAgain}, {8, s.processor},
 		{14, s.webhooks}, {8, s.working}, {4, s.together}, {3, s.failing}, {9, s.passing}, {1, s.restarting},
 	}
 	total := 0
@@ -221,6 +221,51 @@ func (s *storm) cancelling() {
 		_, err = s.any().Cancel(ctx, b.ID, cause, p.Refund, by)
 		s.may(err)
 	}
+}
+
+// asking is what hospital and patient have to say before the answer.
+func (s *storm) asking() {
+	b, ok := s.one()
+	if !ok {
+		return
+	}
+	_, err := s.any().Ask(ctx, b.ID, "Which medicines do you take?", by)
+	s.may(err)
+	if s.chance(50) {
+		_, err = s.any().Reply(ctx, b.ID, "None.", by)
+		s.may(err)
+	}
+	if s.chance(50) {
+		_, err = s.any().Estimate(ctx, b.ID, catalog.MainUnits(1000+s.rng.Int64N(9000), "CNY"), s.clock.Now().Add(10*24*time.Hour), by)
+		s.may(err)
+	}
+}
+
+// moving changes the date of a booking to the other one of its package.
+func (s *storm) moving() {
+	b, ok := s.one()
+	if !ok {
+		return
+	}
+	class := catalog.BookingClass(b.Quote.PackageID)
+	to := pick(s.rng, []checkout.Choice{choice(class), wide(class)}).StartKey
+	p, err := s.any().MovePreview(ctx, b.ID, to)
+	s.may(err)
+	if err == nil {
+		_, err = s.any().Move(ctx, b.ID, to, p.Difference, by)
+		s.may(err)
+	}
+}
+
+// closing closes a date: its patients move within two days, or are refunded.
+func (s *storm) closing() {
+	c := choice(pick(s.rng, []catalog.BookingClass{catalog.Instant, catalog.OnAcceptance}))
+	var moveBy time.Time
+	if s.chance(50) {
+		moveBy = s.clock.Now().Add(48 * time.Hour)
+	}
+	_, err := s.any().CloseDeparture(ctx, c.StartKey, moveBy, by)
+	s.may(err)
 }
 
 // processor is what happens at the processor without us.
