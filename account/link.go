@@ -3,6 +3,10 @@
 // A patient needs no account: whoever holds the signed link of a booking may
 // see it and act on it. Links cannot be guessed or made without the secret,
 // and do not expire, since a patient may come back to one after months.
+//
+// Who proves an e-mail address, by a link that is sent to it, has an account:
+// there is no password. Tokens of links and sessions are stored as hashes
+// only. Mail waits in an outbox until a relay has taken it.
 package account
 
 import (
