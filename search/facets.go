@@ -11,14 +11,14 @@ import (
 type filters struct {
 	// chosen values per facet index; nil where the facet is not filtered.
 	chosen [][]string
-	// ids of the chosen values that exist.
-	ids map[uint32]bool
+	// chosenIDs marks the chosen values among all that exist.
+	chosenIDs []bool
 	// active facets, as indexes into facetNames.
 	active []uint8
 }
 
 func (snap *snapshot) filters(by map[string][]string) filters {
-	f := filters{chosen: make([][]string, len(facetNames)), ids: map[uint32]bool{}}
+	f := filters{chosen: make([][]string, len(facetNames)), chosenIDs: make([]bool, len(snap.values))}
 	for i, name := range facetNames {
 		for _, v := range by[name] {
 			if slices.Contains(f.chosen[i], v) {
@@ -26,7 +26,7 @@ func (snap *snapshot) filters(by map[string][]string) filters {
 			}
 			f.chosen[i] = append(f.chosen[i], v)
 			if id, ok := snap.valueID[facetValue{uint8(i), v}]; ok {
-				f.ids[id] = true
+				f.chosenIDs[id] = true
 			}
 		}
 		if len(f.chosen[i]) > 0 {
@@ -36,30 +36,33 @@ func (snap *snapshot) filters(by map[string][]string) filters {
 	return f
 }
 
-// failed returns how many active facets of a kind a document fails, and the
-// last of them. Facets that the kind does not have are not asked for.
-func (f filters) failed(snap *snapshot, d uint32, kind catalog.Kind) (n int, last uint8) {
+// of returns the active facets that a kind has, as a set of bits.
+func (f filters) of(kind catalog.Kind) uint32 {
+	var out uint32
 	for _, facet := range f.active {
-		if slices.Contains(facetsOf[kind], facetNames[facet]) && !f.has(snap, d, facet) {
-			n++
-			last = facet
+		if slices.Contains(facetsOf[kind], facetNames[facet]) {
+			out |= 1 << facet
 		}
 	}
-	return n, last
+	return out
 }
 
-func (f filters) has(snap *snapshot, d uint32, facet uint8) bool {
+// failed returns which of some active facets a document fails, as a set of
+// bits.
+func (f filters) failed(snap *snapshot, d uint32, active uint32) uint32 {
+	if active == 0 {
+		return 0
+	}
 	for _, v := range snap.vals[snap.valStart[d]:snap.valStart[d+1]] {
-		if snap.values[v].facet == facet && f.ids[v] {
-			return true
+		if f.chosenIDs[v] {
+			active &^= 1 << snap.values[v].facet
 		}
 	}
-	return false
+	return active
 }
 
 func (f filters) passes(snap *snapshot, d uint32, kind catalog.Kind) bool {
-	n, _ := f.failed(snap, d, kind)
-	return n == 0
+	return f.failed(snap, d, f.of(kind)) == 0
 }
 
 // facetCounter counts in one pass the values of all facets of a kind.
@@ -67,27 +70,33 @@ type facetCounter struct {
 	snap    *snapshot
 	filters filters
 	kind    catalog.Kind
+	active  uint32
 	counts  []int
 }
 
 func newFacetCounter(snap *snapshot, f filters, kind catalog.Kind) *facetCounter {
-	return &facetCounter{snap: snap, filters: f, kind: kind, counts: make([]int, len(snap.values))}
+	return &facetCounter{snap: snap, filters: f, kind: kind, active: f.of(kind), counts: make([]int, len(snap.values))}
 }
 
 // count takes a document in and reports whether it passes all filters. One
 // that fails only one facet still counts for that facet's values: they say
 // what choosing them instead would bring.
 func (c *facetCounter) count(d uint32) bool {
-	n, failed := c.filters.failed(c.snap, d, c.kind)
-	if n > 1 {
-		return false
-	}
-	for _, v := range c.snap.vals[c.snap.valStart[d]:c.snap.valStart[d+1]] {
-		if n == 0 || c.snap.values[v].facet == failed {
+	failed := c.filters.failed(c.snap, d, c.active)
+	values := c.snap.vals[c.snap.valStart[d]:c.snap.valStart[d+1]]
+	switch {
+	case failed == 0:
+		for _, v := range values {
 			c.counts[v]++
 		}
+	case failed&(failed-1) == 0:
+		for _, v := range values {
+			if failed == 1<<c.snap.values[v].facet {
+				c.counts[v]++
+			}
+		}
 	}
-	return n == 0
+	return failed == 0
 }
 
 // facets returns the facets of the kind that have any value: the fullest value
@@ -97,7 +106,7 @@ func (c *facetCounter) facets() []Facet {
 	values := make([][]FacetValue, len(facetNames))
 	for id, n := range c.counts {
 		v := c.snap.values[id]
-		selected := c.filters.ids[uint32(id)]
+		selected := c.filters.chosenIDs[id]
 		if n > 0 || selected {
 			values[v.facet] = append(values[v.facet], FacetValue{Value: v.value, Count: n, Selected: selected})
 		}

@@ -28,7 +28,12 @@ const (
 	// feedbackLength is how much of a text is read, in bytes.
 	feedbackLength = 6000
 	// feedbackPostings bounds the work: so many documents of added words.
-	feedbackPostings = 150_000
+	feedbackPostings = 30_000
+	// feedbackMost is the number of documents from which a query has hits
+	// enough.
+	feedbackMost = 4000
+	// feedbackAdded bounds the hits that have none of the query's own words.
+	feedbackAdded = 100
 	// vectorCache is the number of documents whose words are remembered per
 	// snapshot.
 	vectorCache = 2048
@@ -55,6 +60,9 @@ type weighted struct {
 // feedBack adds what the first hits have in common to the scores of plain
 // documents. It does nothing where fewer than half of the first are plain.
 func (sc *scorer) feedBack(fb *feedback, all *scores) error {
+	if len(all.touched) > feedbackMost {
+		return nil
+	}
 	first := sc.first(all)
 	plain := 0
 	for _, r := range first {
@@ -93,6 +101,18 @@ func (sc *scorer) feedBack(fb *feedback, all *scores) error {
 		}
 	}
 	return nil
+}
+
+// keepAdded leaves of the documents that came in by added words alone those
+// with the best scores.
+func (snap *snapshot) keepAdded(found []ranked, added []uint32) []ranked {
+	// added are the last ones that were touched, so they stand together.
+	own := len(found) - len(added)
+	rest := found[own:]
+	if len(rest) > feedbackAdded {
+		rest = snap.order(rest, feedbackAdded, SortRelevance, "")
+	}
+	return found[:own+len(rest)]
 }
 
 // first returns the best offerings, the best first.

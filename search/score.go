@@ -1,8 +1,9 @@
 package search
 
 import (
+	"cmp"
 	"math"
-	"sort"
+	"slices"
 )
 
 // Parameters of BM25F. The weights say how much more a word in a name tells
@@ -323,34 +324,76 @@ type ranked struct {
 	score float32
 }
 
-// order sorts by score, then by the reader's language, the listing's
-// completeness and the id.
-func (snap *snapshot) order(hits []ranked, sortBy, lang string) {
-	code := languageOf(lang).code
-	key := func(d uint32) int32 {
-		switch sortBy {
-		case SortStay:
-			return snap.stay[d]
-		case SortDeparture:
-			return snap.departure[d]
-		}
-		return 0
+// order puts the first hits of a ranking in their order, as many as wanted, and
+// leaves the others behind them: by score, then by the reader's language, the
+// listing's completeness and the id.
+func (snap *snapshot) order(hits []ranked, wanted int, sortBy, lang string) []ranked {
+	language := uint16(1) << languageIndex(languageOf(lang).code)
+	var key []int32
+	switch sortBy {
+	case SortStay:
+		key = snap.stay
+	case SortDeparture:
+		key = snap.departure
 	}
-	sort.Slice(hits, func(i, j int) bool {
-		a, b := hits[i], hits[j]
-		if x, y := key(a.doc), key(b.doc); x != y {
+	before := func(a, b ranked) int {
+		if key != nil && key[a.doc] != key[b.doc] {
 			// What has none comes last.
-			return y == 0 || x != 0 && x < y
+			x, y := key[a.doc], key[b.doc]
+			if y == 0 || x != 0 && x < y {
+				return -1
+			}
+			return 1
 		}
 		if a.score != b.score {
-			return a.score > b.score
+			return cmp.Compare(b.score, a.score)
 		}
-		if x, y := snap.hasLanguage(a.doc, code), snap.hasLanguage(b.doc, code); x != y {
-			return x
+		if x, y := snap.languages[a.doc]&language, snap.languages[b.doc]&language; x != y {
+			return cmp.Compare(y, x)
 		}
 		if x, y := snap.quality[a.doc], snap.quality[b.doc]; x != y {
-			return x > y
+			return cmp.Compare(y, x)
 		}
-		return snap.id[a.doc] < snap.id[b.doc]
-	})
+		return cmp.Compare(snap.id[a.doc], snap.id[b.doc])
+	}
+	if wanted < len(hits) {
+		selectFirst(hits, wanted, before)
+		hits = hits[:wanted]
+	}
+	slices.SortFunc(hits, before)
+	return hits
+}
+
+// selectFirst moves the first n of all to the front, in any order: a heap of n
+// whose root is the last of them.
+func selectFirst(hits []ranked, n int, before func(a, b ranked) int) {
+	if n == 0 {
+		return
+	}
+	heap := hits[:n]
+	down := func(i int) {
+		for {
+			child := 2*i + 1
+			if child >= n {
+				return
+			}
+			if child+1 < n && before(heap[child], heap[child+1]) < 0 {
+				child++
+			}
+			if before(heap[i], heap[child]) >= 0 {
+				return
+			}
+			heap[i], heap[child] = heap[child], heap[i]
+			i = child
+		}
+	}
+	for i := n/2 - 1; i >= 0; i-- {
+		down(i)
+	}
+	for i := n; i < len(hits); i++ {
+		if before(hits[i], heap[0]) < 0 {
+			hits[i], heap[0] = heap[0], hits[i]
+			down(0)
+		}
+	}
 }

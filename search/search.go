@@ -92,6 +92,7 @@ func (snap *snapshot) find(p *plan, fb *feedback) ([]ranked, error) {
 	all := snap.borrow()
 	defer snap.giveBack(all)
 	total := sc.run(p.spans, all)
+	matched := len(all.touched)
 	if fb != nil {
 		if err := sc.feedBack(fb, all); err != nil {
 			return nil, err
@@ -114,6 +115,9 @@ func (snap *snapshot) find(p *plan, fb *feedback) ([]ranked, error) {
 		}
 		out = append(out, ranked{d, all.val[d]})
 	}
+	if len(all.touched) > matched {
+		out = snap.keepAdded(out, all.touched[matched:])
+	}
 	return out, nil
 }
 
@@ -124,22 +128,33 @@ func (q *query) result() Result {
 		res.DidYouMean, res.Searched = q.corrected, q.corrected
 	}
 	counts := newFacetCounter(q.snap, q.filters, q.req.Kind)
+	var active [kindCount]uint32
+	var passed [kindCount]int
+	for k, kind := range searchable {
+		active[k] = q.filters.of(kind)
+	}
+	wanted := uint8(slices.Index(searchable, q.req.Kind))
 	for _, r := range q.matched {
-		kind := searchable[q.snap.kind[r.doc]]
-		if kind == q.req.Kind {
+		k := q.snap.kind[r.doc]
+		if k == wanted {
 			if counts.count(r.doc) {
 				q.hits = append(q.hits, r)
 			}
-		} else if q.filters.passes(q.snap, r.doc, kind) {
-			res.Counts[kind]++
+		} else if q.filters.failed(q.snap, r.doc, active[k]) == 0 {
+			passed[k]++
 		}
 	}
 	res.Total = len(q.hits)
-	res.Counts[q.req.Kind] = res.Total
-	q.snap.order(q.hits, q.req.Sort, q.req.Lang)
+	passed[wanted] = res.Total
+	for k, kind := range searchable {
+		if passed[k] > 0 || kind == q.req.Kind {
+			res.Counts[kind] = passed[k]
+		}
+	}
 	res.Facets = counts.facets()
 	first := min((q.req.Page-1)*q.req.PerPage, len(q.hits))
 	last := min(first+q.req.PerPage, len(q.hits))
+	q.hits = q.snap.order(q.hits, last, q.req.Sort, q.req.Lang)
 	for _, r := range q.hits[first:last] {
 		res.Hits = append(res.Hits, Hit{
 			ID: q.snap.id[r.doc], Kind: q.req.Kind, Score: float64(r.score),

@@ -370,8 +370,3 @@ func (s *snapshot) docFrequency(t token) (int, error) {
 	}
 	return n, nil
 }
-
-// hasLanguage reports whether a document has a name in a language.
-func (s *snapshot) hasLanguage(d uint32, code string) bool {
-	return s.languages[d]&(1<<languageIndex(code)) != 0
-}
