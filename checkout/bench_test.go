@@ -210,7 +210,7 @@ func (m mortalPayments) Refunds(ctx context.Context, id string) (out []checkout.
 // bench is checkout on an engine with the local Stripe behind it.
 type bench struct {
 	*checkout.Service
-	t       *testing.T
+	t       testing.TB
 	clock   *clock
 	catalog *catalog.Catalog
 	sim     *stripesim.Server
@@ -232,7 +232,7 @@ type delivered struct {
 
 const secret = "whsec_test"
 
-func newBench(t *testing.T, engine store.Engine) *bench {
+func newBench(t testing.TB, engine store.Engine) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: &clock{now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)}, power: &power{left: -1},
 		opened: map[string]store.Documents{}}
