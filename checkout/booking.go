@@ -92,6 +92,9 @@ const (
 	EntryPayoutSent EntryKind = "payout-sent"
 	// EntryPayoutFailed: Actor, Payout, Reason.
 	EntryPayoutFailed EntryKind = "payout-failed"
+	// EntryResolved: Actor, Reason, Item, Method (a remedy); Reference, PaymentID
+	// and Amount where it is about a refund.
+	EntryResolved EntryKind = "resolved"
 	// EntryAsked: Actor, Text, Until (to reply).
 	EntryAsked EntryKind = "asked"
 	// EntryReplied: Actor, Text.
@@ -181,6 +184,7 @@ type Entry struct {
 	Payout    int            `json:"payout,omitempty"`
 	Method    string         `json:"method,omitempty"`
 	Reference string         `json:"reference,omitempty"`
+	Item      string         `json:"item,omitempty"`
 	Status    string         `json:"status,omitempty"`
 }
 
@@ -406,6 +410,9 @@ type Booking struct {
 	reminded  int
 	questions int
 	lastReply string
+	// forgiven has the number of the last refund of a payment after which a
+	// person has asked for another.
+	forgiven map[string]int
 	// left are the places that moves have left and that are still claimed.
 	left []claimRef
 	// moved is set once the booking was moved.
@@ -468,6 +475,8 @@ func (b *Booking) apply(e Entry) {
 		b.applyAnswer(e)
 	case EntryPayoutRequested, EntryPayoutSent, EntryPayoutFailed:
 		b.applyPayout(e)
+	case EntryResolved:
+		b.applyResolved(e)
 	case EntryDepartureClosed:
 		b.closed(e)
 	case EntryMoveAsked:

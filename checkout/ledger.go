@@ -173,7 +173,7 @@ func (b *Booking) moneyOf(p Payment) money {
 	for _, r := range b.Refunds {
 		switch {
 		case r.PaymentID != p.ID:
-		case r.lost() && r.Reason == ReasonNothingDue: // never sent
+		case r.lost() && (r.Reason == ReasonNothingDue || r.Number <= b.forgiven[p.ID]): // never sent, or a person has asked for another
 		case r.lost():
 			m.failures, m.failed = m.failures+1, later(m.failed, r.Changed)
 		case r.Status == RefundSucceeded:

@@ -30,6 +30,12 @@ type Payments interface {
 	Refunds(ctx context.Context, paymentID string) ([]Refund, error)
 	// Disputes lists all disputes of a payment, oldest first.
 	Disputes(ctx context.Context, paymentID string) ([]Dispute, error)
+	// SessionsCreated lists the sessions made from one time to before another,
+	// oldest first.
+	SessionsCreated(ctx context.Context, from, to time.Time) ([]Session, error)
+	// UndeliveredEvents lists the events since a time that no webhook has
+	// delivered, oldest first.
+	UndeliveredEvents(ctx context.Context, since time.Time) ([]Event, error)
 	// ParseEvent verifies a webhook and says what it is about. Errors:
 	// Unauthorized for a bad signature, Invalid for a wrong version or mode or
 	// a body that is no event, TooLarge.

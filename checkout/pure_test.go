@@ -583,7 +583,7 @@ func newWorld(t *rapid.T) *world {
 		paid: map[string]catalog.Money{}, refunds: map[string][]Refund{}, disputes: map[string][]Dispute{}}
 	price := catalog.Money{Amount: 100_000, Currency: "USD"}
 	w.add(Entry{Kind: EntryCreated, Until: w.now.Add(DefaultHoldFor), Patient: &Patient{}, Quote: &Quote{
-		Choice:       Choice{StartKey: "d"}, AgencyID: "agency",
+		Choice: Choice{StartKey: "d"}, AgencyID: "agency",
 		BookingClass: rapid.SampledFrom([]catalog.BookingClass{catalog.Instant, catalog.OnAcceptance}).Draw(t, "class"),
 		Deposit:      price.Percent(2000), AnswerHours: 72, Start: time.Date(2026, 12, 20, 0, 0, 0, 0, time.UTC),
 		Lines:  []QuoteLine{{ID: "care", Payee: catalog.PayeeAgency, Due: catalog.DueOnArrival, Quantity: 1, Amount: &price}},

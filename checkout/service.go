@@ -90,6 +90,8 @@ type Service struct {
 	places  *store.Collection[place]
 	views   *store.Collection[View]
 	events  *store.Collection[doneEvent]
+	items   *store.Collection[Item]
+	runs    *store.Collection[Findings]
 	// closings of departures by target.
 	closings *store.Collection[Closing]
 
@@ -134,6 +136,12 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	if s.views, err = store.Open(ctx, cfg.Engine, viewsDef); err != nil {
+		return nil, err
+	}
+	if s.items, err = store.Open(ctx, cfg.Engine, itemsDef); err != nil {
+		return nil, err
+	}
+	if s.runs, err = store.Open(ctx, cfg.Engine, runsDef); err != nil {
 		return nil, err
 	}
 	if s.closings, err = store.Open(ctx, cfg.Engine, closingsDef); err != nil {

@@ -348,8 +348,11 @@ func (s *Service) run(ctx context.Context, id string, l look) (Booking, error) {
 	return r.b, fault.New(fault.Internal, "The booking does not come to rest.")
 }
 
-// end brings the list view up to the booking.
+// end brings the lists up to the booking.
 func (r *run) end(ctx context.Context) error {
+	if err := r.s.keepItems(ctx, r.b); err != nil {
+		return err
+	}
 	if err := r.s.show(ctx, r.b, r.missed != nil, r.sweep); err != nil {
 		return err
 	}

@@ -41,7 +41,12 @@ func (s *Service) HandleWebhook(ctx context.Context, body []byte, signature stri
 	if err := s.handle(ctx, ev); err != nil {
 		return err
 	}
-	err = s.events.Insert(ctx, ev.ID, doneEvent{Type: ev.Type, At: s.now()})
+	return s.done(ctx, ev)
+}
+
+// done notes that an event had its effect.
+func (s *Service) done(ctx context.Context, ev Event) error {
+	err := s.events.Insert(ctx, ev.ID, doneEvent{Type: ev.Type, At: s.now()})
 	if fault.Is(err, fault.Conflict) {
 		return nil
 	}
@@ -56,7 +61,7 @@ func (s *Service) handle(ctx context.Context, ev Event) error {
 	if id == "" {
 		s.log.WarnContext(ctx, "checkout: event about something unknown", "event", ev.ID, "type", ev.Type,
 			"booking", clip(ev.BookingID), "session", ev.SessionID, "payment", ev.PaymentID)
-		return nil
+		return s.unknown(ctx, ev.PaymentID, ev.Type, &Findings{Begun: s.now()})
 	}
 	l := look{session: ev.SessionID}
 	if ev.SessionID == "" {

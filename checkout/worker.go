@@ -15,24 +15,31 @@ const (
 	// workerWidth is how many bookings are settled at a time; the card
 	// processor answers within some hundred milliseconds.
 	workerWidth = 4
-	// sweepEvery is how often old quotes and events are removed.
-	sweepEvery = time.Hour
+	// hourly and daily are how often the two longer reconciliations run. Old
+	// quotes, events and findings are removed every hour.
+	hourly = time.Hour
+	daily  = 24 * time.Hour
 )
 
 // Run is the worker: it settles every booking that is due, at once and then
 // every minute, sooner when a deadline is nearer, until the context ends. Any
 // number of processes may run it on one store.
 func (s *Service) Run(ctx context.Context) {
-	var swept time.Time
+	var hour, day time.Time
 	for ctx.Err() == nil {
 		if err := s.SettleDue(ctx); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "checkout: worker", "error", err)
 		}
-		if now := s.now(); now.Sub(swept) >= sweepEvery {
-			swept = now
+		if now := s.now(); now.Sub(hour) >= hourly {
+			hour = now
+			s.reconcile(ctx, SpanHour)
 			if err := s.sweepOld(ctx); err != nil && ctx.Err() == nil {
 				s.log.ErrorContext(ctx, "checkout: sweep", "error", err)
 			}
+		}
+		if now := s.now(); now.Sub(day) >= daily {
+			day = now
+			s.reconcile(ctx, SpanDay)
 		}
 		timer := time.NewTimer(s.pause(ctx))
 		select {
@@ -41,6 +48,18 @@ func (s *Service) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
+	}
+}
+
+// reconcile is Reconcile for Run, which only logs.
+func (s *Service) reconcile(ctx context.Context, span Span) {
+	f, err := s.Reconcile(ctx, span)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.log.ErrorContext(ctx, "checkout: reconciliation", "span", span, "error", err)
+	case len(f.Repaired)+len(f.Items) > 0:
+		s.log.WarnContext(ctx, "checkout: reconciliation", "span", span, "repaired", len(f.Repaired), "items", len(f.Items))
 	}
 }
 
@@ -107,13 +126,16 @@ func (s *Service) settleDue(ctx context.Context, id string, sweep bool) {
 	}
 }
 
-// sweepOld removes quotes and events that nobody will ask for again.
+// sweepOld removes quotes, events and findings that nobody will ask for again.
 func (s *Service) sweepOld(ctx context.Context) error {
 	err := removeBefore(ctx, s.quotes, "expires", s.now().Add(-keepQuotes))
 	if err != nil {
 		return err
 	}
-	return removeBefore(ctx, s.events, "at", s.now().Add(-keepEvents))
+	if err := removeBefore(ctx, s.events, "at", s.now().Add(-keepEvents)); err != nil {
+		return err
+	}
+	return removeBefore(ctx, s.runs, "at", s.now().Add(-keepRuns))
 }
 
 func removeBefore[T any](ctx context.Context, c *store.Collection[T], index string, before time.Time) error {
