@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,71 @@ func TestBenchSearch(t *testing.T) {
 	}
 }
 
+// benchEngines returns the search and FTS5 over a generated catalogue.
+func benchEngines(t testing.TB, data *benchData) (*search.Engine, *ftsBench) {
+	t.Helper()
+	ctx := context.Background()
+	cfg := Config{Addr: "127.0.0.1:0", Data: t.TempDir()}
+	engine, cat, err := openCatalog(ctx, &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = engine.Close() })
+	if err := data.load(ctx, cat, nil); err != nil {
+		t.Fatal(err)
+	}
+	index, err := openSearch(ctx, &cfg, cat, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = index.Close() })
+	fts, err := openFTS(ctx, t.TempDir(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = fts.db.Close() })
+	return index, fts
+}
+
+// BenchmarkSearch compares a page of hits with all facets in both engines, and
+// suggestions. For larger catalogues there is medtour bench-search.
+func BenchmarkSearch(b *testing.B) {
+	data := newBenchData(2000)
+	index, fts := benchEngines(b, data)
+	queries := data.queries(500)
+	ctx := context.Background()
+	for _, way := range []struct {
+		name string
+		run  func(q benchQuery) error
+	}{
+		{"medtour", func(q benchQuery) error {
+			_, err := index.Search(ctx, search.Request{Query: q.Words})
+			return err
+		}},
+		{"medtour-typo", func(q benchQuery) error {
+			_, err := index.Search(ctx, search.Request{Query: q.Typo})
+			return err
+		}},
+		{"medtour-suggest", func(q benchQuery) error {
+			_, err := index.Suggest(ctx, q.Prefix, "en", 8)
+			return err
+		}},
+		{"fts5", func(q benchQuery) error {
+			_, err := fts.search(ctx, q.Words)
+			return err
+		}},
+	} {
+		b.Run(way.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if err := way.run(queries[i%len(queries)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // The generated catalogue is the same each time, and every query finds
 // something in both engines, so that times are not those of empty answers.
 func TestBenchData(t *testing.T) {
@@ -43,27 +109,9 @@ func TestBenchData(t *testing.T) {
 	if text := newBenchData(size).offering(7).Summary["en"]; len(text) < 700 || len(text) > 1400 {
 		t.Errorf("%d bytes of text", len(text))
 	}
-	ctx := context.Background()
 	data := newBenchData(size)
-	engine, cat, err := openCatalog(ctx, &Config{Addr: "127.0.0.1:0", Data: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = engine.Close() }()
-	if err := data.load(ctx, cat, nil); err != nil {
-		t.Fatal(err)
-	}
-	cfg := Config{Data: t.TempDir()}
-	index, err := openSearch(ctx, &cfg, cat, cfg.logger(&bytes.Buffer{}), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = index.Close() }()
-	fts, err := openFTS(ctx, t.TempDir(), data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = fts.db.Close() }()
+	index, fts := benchEngines(t, data)
+	ctx := t.Context()
 	queries := data.queries(20)
 	if len(queries) != 20 {
 		t.Fatalf("%d queries", len(queries))
