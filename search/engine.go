@@ -251,7 +251,7 @@ func snapshotOf(idx bleve.Index, book *phrasebook) (s *snapshot, err error) {
 }
 
 // buildBatch is the number of documents written at once while building.
-const buildBatch = 500
+const buildBatch = 2000
 
 // Rebuild builds the index anew beside the one in use and puts it in its
 // place. Searches go on meanwhile and see the old one to the end.

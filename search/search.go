@@ -171,6 +171,7 @@ func (q *query) result() Result {
 // fillHits adds titles and reasons. An entry that ceased to be published a
 // moment ago falls out.
 func (e *Engine) fillHits(ctx context.Context, q *query, res *Result) error {
+	explain := newExplainer(q.snap, q.plan, q.req.Lang)
 	kept := res.Hits[:0]
 	for i, h := range res.Hits {
 		title, err := e.title(ctx, h.Kind, h.ID, q.req.Lang)
@@ -182,7 +183,7 @@ func (e *Engine) fillHits(ctx context.Context, q *query, res *Result) error {
 		}
 		h.Title = title
 		if q.plan != nil {
-			if h.Why, err = q.snap.why(q.plan, q.hits[i].doc, q.req.Lang); err != nil {
+			if h.Why, err = explain.why(q.plan.spans, q.hits[i].doc, nil); err != nil {
 				return err
 			}
 		}
@@ -232,88 +233,100 @@ func (p *plan) meanings(lang string) []string {
 	return out
 }
 
-// why says which phrases of a query led to a document.
-func (snap *snapshot) why(p *plan, doc uint32, lang string) ([]Why, error) {
-	var out []Why
-	var visit func(spans []*span) error
-	visit = func(spans []*span) error {
-		for _, s := range spans {
-			if s.entry != nil && (s.entry.noise && len(s.entry.refs) == 0) {
-				continue
-			}
-			pointed, err := snap.pointsAt(s.entry, doc)
-			if err != nil {
-				return err
-			}
-			typed := p.text(s.from, s.to)
-			if pointed {
-				out = append(out, Why{Typed: typed, Means: s.entry.label.Get(lang)})
-				continue
-			}
-			if len(s.parts) > 0 {
-				if err := visit(s.parts); err != nil {
-					return err
-				}
-				continue
-			}
-			stands, err := snap.stands(p.tokens[s.from:s.to], doc)
-			if err != nil {
-				return err
-			}
-			if stands {
-				out = append(out, Why{Typed: typed, Means: typed})
-			}
-		}
-		return nil
-	}
-	err := visit(p.spans)
-	return out, err
+// explainer says which phrases of a query led to a document.
+type explainer struct {
+	snap *snapshot
+	plan *plan
+	lang string
+	// words and points hold, once asked for, where the words of a span stand
+	// and what its phrase points at.
+	words, points map[*span][]*posting
 }
 
-// stands reports whether a word, or a pair of neighbours of a run in unbroken
-// script, stands in a document.
-func (snap *snapshot) stands(tokens []token, doc uint32) (bool, error) {
-	if len(tokens) == 1 {
-		return snap.wordStands(tokens[0], doc)
-	}
-	for i := range tokens[:len(tokens)-1] {
-		pair := token{text: tokens[i].text + tokens[i+1].text, script: unbroken}
-		if ok, err := snap.wordStands(pair, doc); ok || err != nil {
-			return ok, err
-		}
-	}
-	return false, nil
+func newExplainer(snap *snapshot, p *plan, lang string) *explainer {
+	return &explainer{snap: snap, plan: p, lang: lang, words: map[*span][]*posting{}, points: map[*span][]*posting{}}
 }
 
-func (snap *snapshot) wordStands(t token, doc uint32) (bool, error) {
-	for _, l := range candidates[t.script] {
-		term := l.term(t)
-		if term == "" {
+func (x *explainer) why(spans []*span, doc uint32, out []Why) ([]Why, error) {
+	for _, s := range spans {
+		if s.entry != nil && s.entry.noise && len(s.entry.refs) == 0 {
 			continue
 		}
-		for c := range classCount {
-			name := fieldName(c, l)
-			if snap.average[name] == nil {
-				continue
+		typed := x.plan.text(s.from, s.to)
+		points, err := remember(x.points, s, x.snap.pointed)
+		if err != nil {
+			return nil, err
+		}
+		if anyHas(points, doc) {
+			out = append(out, Why{Typed: typed, Means: s.entry.label.Get(x.lang)})
+			continue
+		}
+		if len(s.parts) > 0 {
+			if out, err = x.why(s.parts, doc, out); err != nil {
+				return nil, err
 			}
-			p, err := snap.posting(name, term)
-			if err != nil {
-				return false, err
+			continue
+		}
+		words, err := remember(x.words, s, func(s *span) ([]*posting, error) { return x.snap.standing(x.plan.tokens[s.from:s.to]) })
+		if err != nil {
+			return nil, err
+		}
+		if anyHas(words, doc) {
+			out = append(out, Why{Typed: typed, Means: typed})
+		}
+	}
+	return out, nil
+}
+
+func remember(known map[*span][]*posting, s *span, find func(*span) ([]*posting, error)) ([]*posting, error) {
+	if lists, ok := known[s]; ok {
+		return lists, nil
+	}
+	lists, err := find(s)
+	known[s] = lists
+	return lists, err
+}
+
+func anyHas(lists []*posting, doc uint32) bool {
+	return slices.ContainsFunc(lists, func(p *posting) bool { return p.has(doc) })
+}
+
+// standing returns the documents in which a word stands, or a pair of
+// neighbours of a run in unbroken script.
+func (snap *snapshot) standing(tokens []token) ([]*posting, error) {
+	var out []*posting
+	for i, t := range tokens {
+		if len(tokens) > 1 {
+			if i+1 == len(tokens) {
+				break
 			}
-			if p.has(doc) {
-				return true, nil
+			t = token{text: t.text + tokens[i+1].text, script: unbroken}
+		}
+		for _, l := range candidates[t.script] {
+			term := l.term(t)
+			for c := range classCount {
+				name := fieldName(c, l)
+				if term == "" || snap.average[name] == nil {
+					continue
+				}
+				p, err := snap.posting(name, term)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, p)
 			}
 		}
 	}
-	return false, nil
+	return out, nil
 }
 
-// pointsAt reports whether a phrase points at a document.
-func (snap *snapshot) pointsAt(e *entry, doc uint32) (bool, error) {
-	if e == nil {
-		return false, nil
+// pointed returns the documents that the phrase of a span points at.
+func (snap *snapshot) pointed(s *span) ([]*posting, error) {
+	if s.entry == nil {
+		return nil, nil
 	}
-	for _, r := range e.refs {
+	var out []*posting
+	for _, r := range s.entry.refs {
 		tags := []string{tagSelf + r.tag, tagRelated + r.tag}
 		if isFacetRef(r.tag) {
 			tags = []string{r.tag}
@@ -321,14 +334,12 @@ func (snap *snapshot) pointsAt(e *entry, doc uint32) (bool, error) {
 		for _, tag := range tags {
 			p, err := snap.posting(tagField, tag)
 			if err != nil {
-				return false, err
+				return nil, err
 			}
-			if p.has(doc) {
-				return true, nil
-			}
+			out = append(out, p)
 		}
 	}
-	return false, nil
+	return out, nil
 }
 
 // maxRelaxed bounds how many words are tried without.
