@@ -43,6 +43,10 @@ type Request struct {
 	Filters map[string][]string
 	// Sort is one of Sorts; empty is relevance.
 	Sort string
+	// NoFilters leaves the words of the query words: none of them becomes a
+	// filter. Ignore does so for single facets.
+	NoFilters bool
+	Ignore    []string
 }
 
 // Orders of results.
@@ -76,6 +80,8 @@ type Result struct {
 	Counts map[catalog.Kind]int
 	// Page and PerPage as used.
 	Page, PerPage int
+	// Applied are the filters that were read out of the query.
+	Applied []Applied
 	// Matched are other words for which the query was also taken.
 	Matched []string
 	// Relaxations are ways on where nothing was found.
@@ -114,6 +120,14 @@ type FacetValue struct {
 	Value    string
 	Count    int
 	Selected bool
+}
+
+// Applied is a filter that words of the query asked for. It was only applied
+// where it left something to be found.
+type Applied struct {
+	Facet, Value string
+	// Typed are the words that asked for it.
+	Typed string
 }
 
 // Relaxation is a way on from an empty result.

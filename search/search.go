@@ -39,7 +39,9 @@ func (e *Engine) Search(ctx context.Context, req Request) (Result, error) {
 	if err := q.match(fb); err != nil {
 		return Result{}, err
 	}
+	applied := q.applyWishes(e.cfg.Now().In(catalog.Shanghai))
 	res := q.result()
+	res.Applied = applied
 	if res.Total == 0 {
 		if res.Relaxations, err = q.relaxations(); err != nil {
 			return Result{}, err

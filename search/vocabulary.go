@@ -423,6 +423,7 @@ func (p *phrasebook) hospital(h catalog.Hospital) {
 			p.put(lang, head, one(tag, weightName), h.Name)
 		}
 	}
+	p.district(h)
 	for _, a := range h.Aliases {
 		p.put(guessTag(a), a, one(tag, weightName), h.Name)
 		if guessTag(a) == "zh" {
