@@ -44,6 +44,8 @@ type Config struct {
 	// Now decides which departures and claims count.
 	Now func() time.Time
 	Log *slog.Logger
+	// TimeLimit of a query; 0 is two seconds.
+	TimeLimit time.Duration
 	// Progress, if set, is called while an index is built with the number of
 	// entries done and their total.
 	Progress func(done, total int)

@@ -2,6 +2,7 @@ package search
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -78,6 +79,8 @@ type Result struct {
 	// Counts of hits per kind under the same query and those filters that the
 	// kind has.
 	Counts map[catalog.Kind]int
+	// Partial says that time ran out: there may be more hits, in another order.
+	Partial bool
 	// Page and PerPage as used.
 	Page, PerPage int
 	// Applied are the filters that were read out of the query.
@@ -212,7 +215,28 @@ func (r Request) normal() (Request, error) {
 			}
 		}
 	}
+	if len(r.Ignore) > len(facetNames) {
+		f.Add("ignore", "too_many", "at most %d facets", len(facetNames))
+	}
 	return r, f.Err("the search cannot be done as asked")
+}
+
+// key names a request that has its defaults: the same for the same results.
+func (r Request) key() string {
+	var b strings.Builder
+	part := func(values ...string) {
+		for _, v := range values {
+			b.WriteString(strconv.Quote(v))
+		}
+		b.WriteByte(' ')
+	}
+	part(r.Query, string(r.Kind), r.Lang, r.Sort, strconv.Itoa(r.Page), strconv.Itoa(r.PerPage), strconv.FormatBool(r.NoFilters))
+	part(r.Ignore...)
+	for _, name := range sortedKeys(r.Filters) {
+		part(name)
+		part(r.Filters[name]...)
+	}
+	return b.String()
 }
 
 func clipName(s string) string {

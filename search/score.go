@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 )
@@ -80,6 +81,8 @@ func (snap *snapshot) giveBack(s *scores) {
 
 // scorer scores the documents of a snapshot for a plan.
 type scorer struct {
+	// ctx ends when time runs out: what is not scored by then is left out.
+	ctx  context.Context
 	snap *snapshot
 	plan *plan
 	err  error
@@ -310,6 +313,9 @@ func (sc *scorer) saturate(best *scores, factor float32, out *scores) possible {
 }
 
 func (sc *scorer) posting(field, term string) *posting {
+	if sc.ctx.Err() != nil {
+		return &posting{}
+	}
 	p, err := sc.snap.posting(field, term)
 	if err != nil {
 		sc.err = err

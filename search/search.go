@@ -16,10 +16,15 @@ const (
 	confident = 0.27
 	// nearBest is the share of the best score that a hit must have.
 	nearBest = 0.12
+	// defaultTimeLimit is the time that a query may take before it is answered
+	// with what has been found.
+	defaultTimeLimit = 2 * time.Second
 )
 
-// Search answers a request. Errors: Invalid with the fields that are wrong,
-// TooLarge for a query beyond all measure, Unavailable while there is no index.
+// Search answers a request. The same request over the same state of the index
+// is answered once, so a result is shared: do not change it. Errors: Invalid
+// with the fields that are wrong, TooLarge for a query beyond all measure,
+// Unavailable while there is no index.
 func (e *Engine) Search(ctx context.Context, req Request) (Result, error) {
 	begin := time.Now()
 	req, err := req.normal()
@@ -31,11 +36,43 @@ func (e *Engine) Search(ctx context.Context, req Request) (Result, error) {
 		return Result{}, err
 	}
 	defer snap.release()
-	q := &query{snap: snap, req: req, filters: snap.filters(req.Filters)}
+	key := e.today() + "\x00" + req.key()
+	res, ok := snap.results.Get(key)
+	if !ok {
+		found, err, _ := snap.flight.Do(key, func() (any, error) {
+			// Who waits for the answer may be gone by then, others not.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeLimit())
+			defer cancel()
+			res, err := e.search(ctx, snap, req)
+			if err == nil && !res.Partial {
+				snap.results.Add(key, res)
+			}
+			return res, err
+		})
+		if err != nil {
+			return Result{}, err
+		}
+		res = found.(Result)
+	}
+	res.Took = time.Since(begin)
+	return res, nil
+}
+
+func (e *Engine) timeLimit() time.Duration {
+	if e.cfg.TimeLimit > 0 {
+		return e.cfg.TimeLimit
+	}
+	return defaultTimeLimit
+}
+
+func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Result, error) {
+	// What follows the scoring is bounded by the page and has no limit of its own.
+	reading := context.WithoutCancel(ctx)
 	var fb *feedback
 	if req.Kind == catalog.KindOffering && req.Sort == SortRelevance {
-		fb = &feedback{read: func(id string) (catalog.Offering, error) { return e.cfg.Catalog.Offerings.Get(ctx, id) }}
+		fb = &feedback{read: func(id string) (catalog.Offering, error) { return e.cfg.Catalog.Offerings.Get(reading, id) }}
 	}
+	q := &query{ctx: ctx, snap: snap, req: req, filters: snap.filters(req.Filters)}
 	if err := q.match(fb); err != nil {
 		return Result{}, err
 	}
@@ -43,19 +80,21 @@ func (e *Engine) Search(ctx context.Context, req Request) (Result, error) {
 	res := q.result()
 	res.Applied = applied
 	if res.Total == 0 {
+		var err error
 		if res.Relaxations, err = q.relaxations(); err != nil {
 			return Result{}, err
 		}
 	}
-	if err := e.fillHits(ctx, q, &res); err != nil {
+	if err := e.fillHits(reading, q, &res); err != nil {
 		return Result{}, err
 	}
-	res.Took = time.Since(begin)
+	res.Partial = q.partial
 	return res, nil
 }
 
 // query is one search under way.
 type query struct {
+	ctx     context.Context
 	snap    *snapshot
 	req     Request
 	filters filters
@@ -66,6 +105,8 @@ type query struct {
 	matched []ranked
 	// hits of the kind that pass the filters.
 	hits []ranked
+	// partial says that time ran out.
+	partial bool
 }
 
 // match finds the documents that answer the query.
@@ -82,15 +123,16 @@ func (q *query) match(fb *feedback) error {
 	if q.plan, q.corrected, err = q.snap.understand(q.req.Query, q.req.Lang); err != nil {
 		return err
 	}
-	q.matched, err = q.snap.find(q.plan, fb)
+	q.matched, err = q.find(q.plan, fb)
 	return err
 }
 
 // find scores every document for a plan and keeps those that answer enough of
 // it. Plain documents need answer but a part: what is asked of them may be
 // worded in any way.
-func (snap *snapshot) find(p *plan, fb *feedback) ([]ranked, error) {
-	sc := &scorer{snap: snap, plan: p}
+func (q *query) find(p *plan, fb *feedback) ([]ranked, error) {
+	snap := q.snap
+	sc := &scorer{ctx: q.ctx, snap: snap, plan: p}
 	all := snap.borrow()
 	defer snap.giveBack(all)
 	total := sc.run(p.spans, all)
@@ -103,6 +145,7 @@ func (snap *snapshot) find(p *plan, fb *feedback) ([]ranked, error) {
 	if sc.err != nil {
 		return nil, sc.err
 	}
+	q.partial = q.partial || q.ctx.Err() != nil
 	var best [kindCount]float32
 	for _, d := range all.touched {
 		if k := snap.kind[d]; k != noKind && !snap.plain[d] {
@@ -377,7 +420,7 @@ func (q *query) relaxations() ([]Relaxation, error) {
 	for _, s := range q.plan.spans {
 		start, end := q.plan.tokens[s.from].start, q.plan.tokens[s.to-1].end
 		less := cleanQuery(q.plan.query[:start] + " " + q.plan.query[end:])
-		found, err := q.snap.find(newPlan(q.snap.book, less, q.req.Lang), nil)
+		found, err := q.find(newPlan(q.snap.book, less, q.req.Lang), nil)
 		if err != nil {
 			return nil, err
 		}

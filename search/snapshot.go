@@ -13,6 +13,7 @@ import (
 
 	index "github.com/blevesearch/bleve_index_api"
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/medtour/medtour/catalog"
 )
@@ -83,6 +84,9 @@ type snapshot struct {
 	// vectors of documents read back from the catalogue for feedback.
 	vectors *lru.Cache[vectorKey, vector]
 	scratch sync.Pool
+	// results of requests, and those under way.
+	results *lru.Cache[string, Result]
+	flight  singleflight.Group
 
 	// book is the phrasebook of the same moment.
 	book *phrasebook
@@ -97,6 +101,9 @@ const postingCache = 8192
 // correctionCache is the number of corrected words kept per snapshot.
 const correctionCache = 4096
 
+// resultCache is the number of results kept per snapshot.
+const resultCache = 1024
+
 func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) {
 	s := &snapshot{reader: reader, book: book, valueID: map[facetValue]uint32{}, average: map[string]*[kindCount]float32{}}
 	s.refs.Store(1)
@@ -110,6 +117,9 @@ func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) 
 	}
 	if s.vectors, err = lru.New[vectorKey, vector](vectorCache); err != nil {
 		return nil, fmt.Errorf("search: vector cache: %w", err)
+	}
+	if s.results, err = lru.New[string, Result](resultCache); err != nil {
+		return nil, fmt.Errorf("search: result cache: %w", err)
 	}
 	if err := s.readColumns(); err != nil {
 		return nil, err

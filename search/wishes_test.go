@@ -104,3 +104,19 @@ func TestForeignTextsAreFoundByTheirWords(t *testing.T) {
 		}
 	}
 }
+
+func TestTimeLimitGivesAPartialResult(t *testing.T) {
+	cfg := config(small(t), t.TempDir())
+	cfg.TimeLimit = 1
+	e, err := search.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if res := find(t, e, search.Request{Query: "hip replacement"}); !res.Partial {
+		t.Errorf("no time, and the result is not partial: %+v", res)
+	}
+	if res := find(t, open(t, small(t), t.TempDir()), search.Request{Query: "hip replacement"}); res.Partial || res.Total != 1 {
+		t.Errorf("the result is %+v", res)
+	}
+}
