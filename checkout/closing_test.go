@@ -176,7 +176,7 @@ func TestCrashWhileClosing(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("after effect %t", after), func(t *testing.T) {
 			b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
-			for n, died := 0, true; died; n += stride(3) {
+			for n, died := 0, true; died; n += stride(5) {
 				c := b.departure(catalog.Instant, fmt.Sprintf("crash-%d", n), "2027-05-01", 3)
 				unpaid, first, second := b.book(c), b.paid(c), b.paid(c)
 				b.power.die(n, after)
@@ -280,7 +280,7 @@ func TestCrashWhileMoving(t *testing.T) {
 		t.Run(fmt.Sprintf("after effect %t", after), func(t *testing.T) {
 			b := newBench(t, storetest.Open(t, storetest.SQLite(t)))
 			from, to := wide(catalog.Instant), b.departure(catalog.Instant, "to", "2027-05-01", 1000)
-			for n, died := 0, true; died; n++ {
+			for n, died := 0, true; died; n += stride(3) {
 				got := b.paid(from)
 				left, right := b.left(from), b.left(to)
 				b.power.die(n, after)
