@@ -52,6 +52,7 @@ func play(t *testing.T, list []scenario) {
 				continue
 			}
 			t.Run(engine+"/"+sc.name, func(t *testing.T) {
+				t.Parallel()
 				s := newScene(t, storetest.Open(t, place(t)))
 				for _, a := range sc.acts {
 					a(s)

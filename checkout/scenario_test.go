@@ -14,6 +14,7 @@ import (
 	"github.com/medtour/medtour/checkout/stripepay"
 	"github.com/medtour/medtour/checkout/stripesim"
 	"github.com/medtour/medtour/fault"
+	"github.com/medtour/medtour/store/sqlite"
 	"github.com/medtour/medtour/store/storetest"
 )
 
@@ -143,6 +144,7 @@ func TestEveryOrderOfEvents(t *testing.T) {
 	for engine, place := range storetest.Places() {
 		for _, refunded := range []int64{0, 2500} {
 			t.Run(fmt.Sprintf("%s/%d refunded", engine, refunded), func(t *testing.T) {
+				t.Parallel()
 				s := newScene(t, storetest.Open(t, place(t)))
 				s.choice = wide(catalog.OnAcceptance)
 				orders := permutations(3)
@@ -266,7 +268,7 @@ func TestProcessorFails(t *testing.T) {
 			for _, f := range []stripesim.Failure{
 				{Status: http.StatusTooManyRequests, Times: 2}, {Status: http.StatusInternalServerError},
 				{Status: http.StatusInternalServerError, Saved: true}, {Status: http.StatusInternalServerError, AfterEffect: true, Times: 2},
-				{Kind: stripesim.Cut}, {Kind: stripesim.Cut, AfterEffect: true, Times: 3}, {Status: http.StatusServiceUnavailable, Times: 4},
+				{Kind: stripesim.Cut, AfterEffect: true, Times: 3},
 			} {
 				t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
 					f.Method, f.Path = request.method, request.path
@@ -325,6 +327,7 @@ func books2(s *scene) string {
 // that Stripe takes in steps, to the processor and back.
 func TestCurrencies(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
+		_, embedded := b.config.Engine.(mortalEngine).Engine.(*sqlite.Engine)
 		s := &scene{bench: b}
 		s.config.Rates = catalog.Rates{Date: "2026-11-20", Base: "EUR", Rates: map[string]catalog.Rate{
 			"CNY": {PerBase: "10"}, "JPY": {PerBase: "150"}, "KRW": {PerBase: "1600.5"}, "VND": {PerBase: "28000"},
@@ -343,6 +346,9 @@ func TestCurrencies(t *testing.T) {
 			{"JPY", 27000, 21600}, {"KRW", 288090, 230472}, {"VND", 5040000, 4032000},
 			{"KWD", 66830, 53460}, {"ISK", 2532600, 2026100}, {"UGX", 75600000, 60480000},
 		} {
+			if !embedded && tt.currency != "KWD" && tt.currency != "UGX" { // one with decimals, one with large amounts
+				continue
+			}
 			s.choice = checkout.Choice{PackageID: id, StartKey: s.choice.StartKey, Currency: tt.currency, Lang: "en"}
 			s.quote = checkout.Quote{}
 			books(s)

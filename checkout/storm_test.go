@@ -38,7 +38,7 @@ type storm struct {
 // TestStorm: whatever happens in whatever order, every promise holds once the
 // weather is calm. MEDTOUR_SEED replays a storm, MEDTOUR_LONG makes it long.
 func TestStorm(t *testing.T) {
-	rounds, steps := 2, 250
+	rounds, steps := 2, 150
 	if os.Getenv(longVariable) != "" {
 		rounds, steps = 40, 1000
 	}
@@ -53,6 +53,7 @@ func TestStorm(t *testing.T) {
 	for n := range uint64(rounds) {
 		seed := first + n
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
 			t.Cleanup(func() {
 				if t.Failed() {
 					t.Logf("replay with %s=%d", seedVariable, seed)
