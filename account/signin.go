@@ -188,7 +188,7 @@ func (a *Accounts) usable(l SignInLink) error {
 // returns: never one that the browser had before. Of several that use one link
 // at the same time, one succeeds. Errors: as Link.
 func (a *Accounts) SignIn(ctx context.Context, token, device string) (sessionToken string, link SignInLink, err error) {
-	if _, err = a.Link(ctx, token); err != nil {
+	if link, err = a.Link(ctx, token); err != nil {
 		return "", link, err
 	}
 	rec, err := a.links.Update(ctx, hash(token), func(l *SignInLink) error {

@@ -37,7 +37,7 @@ type Page struct {
 	// Search is what stands in the header's search field.
 	Search string
 	// Section is the part of the navigation that is current: "treatments",
-	// "hospitals", "packages", "deposits".
+	// "hospitals", "packages", "deposits", "account".
 	Section string
 	// Convert converts for display; it reports false where it cannot.
 	Convert func(m catalog.Money, to string) (catalog.Money, bool)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 
+	"github.com/medtour/medtour/account"
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/checkout/stripepay"
@@ -128,8 +129,16 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	accounts, err := account.OpenAccounts(ctx, engine, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	outbox, err := account.OpenOutbox(ctx, engine, nil, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	site, err = New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
-		Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
+		Accounts: accounts, Outbox: outbox, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -84,9 +85,9 @@ func (s *Server) languagePrefix(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // localPath keeps a redirect within the site: a second slash at the front
-// would name another host.
+// would name another host, and browsers leave out control characters.
 func localPath(path string) string {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.HasPrefix(path, "/\\") || strings.ContainsAny(path, "\r\n") {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.HasPrefix(path, "/\\") || strings.ContainsFunc(path, unicode.IsControl) {
 		return "/"
 	}
 	return path

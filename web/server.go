@@ -29,6 +29,8 @@ type Config struct {
 	// Analytics counts what is searched for.
 	Analytics *search.Analytics
 	Checkout  *checkout.Service
+	Accounts  *account.Accounts
+	Outbox    *account.Outbox
 	Rates     catalog.Rates
 	// BaseURL is the site's address without a slash at the end.
 	BaseURL string
@@ -87,6 +89,7 @@ func (s *Server) routes() {
 	s.packageRoutes(s.echo)
 	s.quoteRoutes(s.echo)
 	s.bookingRoutes(s.echo)
+	s.accountRoutes(s.echo)
 	s.apiRoutes(s.echo)
 }
 

@@ -66,5 +66,5 @@ func withoutCurrency(path string) string {
 }
 
 func (s *Server) robots(c echo.Context) error {
-	return c.String(http.StatusOK, "User-agent: *\nDisallow: /bookings/\nDisallow: /quotes/\nDisallow: /stripesim/\nDisallow: /api/\nSitemap: "+s.BaseURL+"/sitemap.xml\n")
+	return c.String(http.StatusOK, "User-agent: *\nDisallow: /bookings/\nDisallow: /account\nDisallow: /sign-in\nDisallow: /mailbox\nDisallow: /quotes/\nDisallow: /stripesim/\nDisallow: /api/\nSitemap: "+s.BaseURL+"/sitemap.xml\n")
 }

@@ -22,6 +22,8 @@ var pageTypes = map[string]string{
 	"offering":        "/offerings/icl-at-eent-fudan",
 	"deposits":        "/how-deposits-work",
 	"order":           "/how-results-are-ordered",
+	"sign in":         "/sign-in",
+	"mailbox":         "/mailbox",
 	"not found":       "/nothing-here",
 	"invalid":         "/search?page=100000",
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/medtour/medtour/account"
 	"github.com/medtour/medtour/fault"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	StripeKey            string   `kong:"-"`
 	StripeWebhookSecrets []string `kong:"-"`
 	Secret               string   `kong:"-"`
+	SMTPURL              string   `kong:"-"`
+	MailFrom             string   `kong:"-"`
 }
 
 // Names of the environment variables that hold secrets.
@@ -36,6 +39,8 @@ const (
 	envStripeKey     = "MEDTOUR_STRIPE_KEY"
 	envWebhookSecret = "MEDTOUR_STRIPE_WEBHOOK_SECRET"
 	envSecret        = "MEDTOUR_SECRET"
+	envSMTPURL       = "MEDTOUR_SMTP_URL"
+	envMailFrom      = "MEDTOUR_MAIL_FROM"
 )
 
 // minSecret is the least length of a secret given by hand, in bytes.
@@ -45,6 +50,7 @@ const minSecret = 32
 func (c *Config) BeforeApply() error {
 	c.StripeKey = os.Getenv(envStripeKey)
 	c.Secret = os.Getenv(envSecret)
+	c.SMTPURL, c.MailFrom = os.Getenv(envSMTPURL), os.Getenv(envMailFrom)
 	for s := range strings.SplitSeq(os.Getenv(envWebhookSecret), ",") {
 		if s = strings.TrimSpace(s); s != "" {
 			c.StripeWebhookSecrets = append(c.StripeWebhookSecrets, s)
@@ -82,6 +88,9 @@ func (c Config) validate() error {
 	if !c.simulated() && !hasStripePrefix(c.StripeKey) {
 		f.Add(envStripeKey, "key", "is not a secret key of Stripe: sk_test_…, sk_live_…, rk_test_… or rk_live_…")
 	}
+	if _, err := c.mailer(); err != nil {
+		f.Add(envSMTPURL+", "+envMailFrom, "mail", "%s", err)
+	}
 	if c.Production {
 		c.validateProduction(&f)
 	}
@@ -95,9 +104,20 @@ func (c Config) validateProduction(f *fault.Fields) {
 	if c.Secret == "" {
 		f.Add(envSecret, "production", "production needs a secret of its own, at least %d characters, the same on every node", minSecret)
 	}
+	if c.SMTPURL == "" {
+		f.Add(envSMTPURL, "production", "production needs a mail relay: patients sign in by a link that is mailed")
+	}
 	if !strings.HasPrefix(c.URL, "https://") {
 		f.Add("--url", "production", "production needs the public https address of the site")
 	}
+}
+
+// mailer returns what sends mail, nil where none is configured.
+func (c Config) mailer() (account.Mailer, error) {
+	if c.SMTPURL == "" {
+		return nil, nil
+	}
+	return account.NewSMTP(c.SMTPURL, c.MailFrom)
 }
 
 func validSiteURL(s string) bool {
@@ -132,6 +152,14 @@ func (c Config) print(w io.Writer) {
 	default:
 		row("payments", "Stripe, test key "+mask(c.StripeKey)+": no money moves")
 	}
+	switch {
+	case c.SMTPURL != "":
+		row("mail", maskURI(c.SMTPURL))
+	case c.live():
+		row("mail", "none: nobody can sign in")
+	default:
+		row("mail", "shown at /mailbox instead of sent")
+	}
 	if c.Secret != "" {
 		row("secret", mask(c.Secret))
 	}
@@ -147,11 +175,11 @@ func mask(s string) string {
 	return s[:shown] + "•••"
 }
 
-// maskURI hides the password of a database address.
+// maskURI hides the password of an address.
 func maskURI(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
-		return "mongodb://•••"
+		return "•••"
 	}
 	return u.Redacted()
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/medtour/medtour/account"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/checkout/stripepay"
 	"github.com/medtour/medtour/checkout/stripesim"
@@ -117,9 +118,21 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
+	mailer, err := cfg.mailer()
+	if err != nil {
+		return err
+	}
+	accounts, err := account.OpenAccounts(ctx, engine, time.Now)
+	if err != nil {
+		return err
+	}
+	outbox, err := account.OpenOutbox(ctx, engine, mailer, time.Now)
+	if err != nil {
+		return err
+	}
 	webCfg := web.Config{
 		Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
-		Ping: engine.Ping, Log: log, Now: time.Now,
+		Accounts: accounts, Outbox: outbox, Ping: engine.Ping, Log: log, Now: time.Now,
 	}
 	if sim != nil {
 		webCfg.Simulator = sim
@@ -142,6 +155,8 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	workers.Go(func() { index.Run(workCtx, report) })
 	workers.Go(func() { analytics.Run(workCtx, report) })
 	workers.Go(func() { orders.Run(workCtx) })
+	workers.Go(func() { accounts.Run(workCtx, report) })
+	workers.Go(func() { outbox.Run(workCtx, report) })
 	if sim != nil {
 		workers.Go(func() { sim.Run(workCtx) })
 	}
