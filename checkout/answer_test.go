@@ -35,6 +35,10 @@ func TestAskAndReply(t *testing.T) {
 		if got.Question == nil || !got.Question.ReplyBy.Equal(reply) || !got.AnswerBy.Equal(reply.Add(48*time.Hour)) {
 			t.Fatalf("%+v, answer by %s", got.Question, got.AnswerBy)
 		}
+		page, err := b.Bookings(ctx, checkout.Filter{State: checkout.StateAwaiting}, 0, "")
+		if err != nil || len(page.Items) != 1 || !page.Items[0].ReplyBy.Equal(reply) {
+			t.Errorf("the list shows %+v, %v", page.Items, err)
+		}
 		if _, err := b.Ask(ctx, got.ID, "And since when?", by); code(err) != "question_open" {
 			t.Errorf("a second question: %v", err)
 		}

@@ -12,7 +12,11 @@
 //   - money that cannot be matched to a held place at the quoted amount goes
 //     back in full, and so does every deposit that a hospital declines or
 //     leaves unanswered;
-//   - no refund is sent twice and never more than was paid.
+//   - no refund is sent twice and never more than was paid;
+//   - a departure that is closed forgets nobody: everyone on it is moved or
+//     refunded in full;
+//   - the ledger is computed from the log and always balances, and whatever
+//     needs a person is in a list until somebody has dealt with it.
 //
 // How: the booking log is the truth. Every fact is one entry inserted under
 // the unique id <booking>/<seq>, the state is the fold over the entries, and

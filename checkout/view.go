@@ -46,6 +46,8 @@ type View struct {
 	Demo     bool      `json:"demo,omitempty"`
 	Created  time.Time `json:"created,omitzero"`
 	AnswerBy time.Time `json:"answer_by,omitzero"`
+	// ReplyBy is set while the patient has to answer a question.
+	ReplyBy time.Time `json:"reply_by,omitzero"`
 	// Updated is the time of the last entry.
 	Updated time.Time `json:"updated,omitzero"`
 
@@ -91,13 +93,17 @@ func (v View) due() time.Time {
 // viewOf projects a booking.
 func viewOf(b Booking) View {
 	q := b.Quote
+	var reply time.Time
+	if b.Question != nil {
+		reply = b.Question.ReplyBy
+	}
 	return View{
 		ID: b.ID, Number: b.Number, State: b.State, PackageID: q.PackageID, PackageName: q.PackageName,
 		AgencyID: q.AgencyID, HospitalIDs: q.HospitalIDs, OfferingIDs: q.OfferingIDs,
 		PatientName: b.Patient.Name, Email: b.Patient.Email, Country: b.Patient.Country, Start: q.Start,
 		Deposit: q.Deposit, Paid: b.Paid, Refunded: b.Refunded, RefundPending: b.RefundPending, RefundStatus: b.RefundStatus,
 		Disputed: slices.ContainsFunc(b.Disputes, func(d DisputeRecord) bool { return d.Open }),
-		Demo:     q.Demo, Created: b.Created, AnswerBy: b.AnswerBy,
+		Demo:     q.Demo, Created: b.Created, AnswerBy: b.AnswerBy, ReplyBy: reply,
 		Updated: b.Timeline[len(b.Timeline)-1].At, Entries: len(b.Timeline),
 	}
 }
