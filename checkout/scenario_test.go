@@ -109,6 +109,8 @@ func TestRefundScenarios(t *testing.T) {
 		{"equal partial refunds, webhooks lost", false, acts(paid, dashboard(2500), dashboard(2500), disturbed(stripesim.Dropped), declines),
 			checkout.StateDeclined, 0, 1},
 		{"refunded whole in the dashboard", false, acts(paid, accepts, dashboard(deposit), delivers), checkout.StateConfirmed, 0, 1},
+		{"processor silent when the webhook comes", false, acts(paid, accepts, dashboard(2500),
+			fails(stripesim.Failure{Method: "GET", Path: "/v1/refunds", Status: http.StatusBadGateway}), delivers), checkout.StateConfirmed, deposit - 2500, 1},
 		{"refunded whole in the dashboard, then cancelled", false, acts(half, dashboard(deposit), delivers, cancels("")), checkout.StateCancelled, 0, 1},
 		{"dashboard while the refund is sent", false, acts(paid, beforeRefund(dashboard(deposit)), declines), checkout.StateDeclined, 0, 1},
 		{"disputed while the refund is sent", false, acts(paid, beforeRefund(disputes(deposit)), declines, decides(true), delivers, waits(2*time.Hour), worker),
