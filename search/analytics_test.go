@@ -135,7 +135,7 @@ func TestRareQueriesAreNotStored(t *testing.T) {
 	times(a, 4, "en", strings.Repeat("my story ", 20), 1)
 	flush(t, a)
 	stored := dump(t, engine, "search_counts")
-	for _, word := range []string{"rare", "wang", "1380", "jane", "story"} {
+	for _, word := range []string{"rare", "wang", "13800138000", "jane", "story"} {
 		if strings.Contains(strings.ToLower(stored), word) {
 			t.Errorf("%q is stored: %s", word, stored)
 		}
