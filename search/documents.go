@@ -60,6 +60,7 @@ const (
 	// The treatment and the hospital that a hit names.
 	tagTreatment = "it:"
 	tagHospital  = "ih:"
+	tagPosition  = "p:" // p:31.21000,121.44000
 )
 
 func refTreatment(id string) string { return "t:" + id }
@@ -488,6 +489,9 @@ const (
 
 func (s source) hospitalFacets(ctx context.Context, b *builder, h catalog.Hospital) error {
 	b.facet("hospital", h.ID)
+	if h.Position != nil {
+		b.tag("%s%.5f,%.5f", tagPosition, h.Position.Lat, h.Position.Lon)
+	}
 	b.facet("ownership", string(h.Ownership))
 	b.facet("district", h.District)
 	if h.PilotUnit != nil && *h.PilotUnit {

@@ -76,7 +76,7 @@ const (
 
 // mappingVersion changes with what documents are made of. The fingerprint
 // adds the vocabulary, whose words are in the documents.
-const mappingVersion = 2
+const mappingVersion = 3
 
 func (e *Engine) fingerprint() string {
 	return strconv.Itoa(mappingVersion) + "-" + strconv.FormatUint(e.vocab.print, 16)

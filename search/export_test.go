@@ -1,10 +1,14 @@
 package search
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+	blevequery "github.com/blevesearch/bleve/v2/search/query"
 )
 
 // ForgeFingerprint makes the index of a closed folder one of another version.
@@ -28,3 +32,45 @@ func ForgeFingerprint(t *testing.T, dir string) {
 
 // Countable is the text under which a query is counted.
 var Countable = countable
+
+// Oracle asks bleve's own collector for the offerings that have any of some
+// English words and pass filters: their ids, and how many have each value of
+// each facet, "district=Xuhui".
+func Oracle(t interface{ Fatal(...any) }, e *Engine, words []string, filters map[string][]string) (map[string]bool, map[string]int) {
+	term := func(field, value string) blevequery.Query {
+		q := bleve.NewTermQuery(value)
+		q.SetField(field)
+		return q
+	}
+	en := languageByCode["en"]
+	var any []blevequery.Query
+	for _, w := range words {
+		for c := range classCount {
+			any = append(any, term(fieldName(c, en), en.stem(token{text: w, script: latin})))
+		}
+	}
+	all := []blevequery.Query{term(tagField, tagKind+"offering"), bleve.NewDisjunctionQuery(any...)}
+	for name, values := range filters {
+		var one []blevequery.Query
+		for _, v := range values {
+			one = append(one, term(tagField, tagFacet+name+"="+v))
+		}
+		all = append(all, bleve.NewDisjunctionQuery(one...))
+	}
+	req := bleve.NewSearchRequestOptions(bleve.NewConjunctionQuery(all...), 1000, 0, false)
+	req.AddFacet("tags", bleve.NewFacetRequest(tagField, 100_000))
+	res, err := e.index.SearchInContext(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, counts := map[string]bool{}, map[string]int{}
+	for _, h := range res.Hits {
+		found[strings.TrimPrefix(h.ID, "offering/")] = true
+	}
+	for _, f := range res.Facets["tags"].Terms.Terms() {
+		if value, ok := strings.CutPrefix(f.Term, tagFacet); ok {
+			counts[value] = f.Count
+		}
+	}
+	return found, counts
+}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,8 +43,10 @@ type Request struct {
 	Page, PerPage int
 	// Filters by facet: values of one facet widen, facets narrow.
 	Filters map[string][]string
-	// Sort is one of Sorts; empty is relevance.
+	// Sort is one of Sorts, or SortDistance; empty is relevance.
 	Sort string
+	// Near is where SortDistance measures from.
+	Near *catalog.Position
 	// NoFilters leaves the words of the query words: none of them becomes a
 	// filter. Ignore does so for single facets.
 	NoFilters bool
@@ -57,6 +60,9 @@ const (
 	SortStay = "stay"
 	// SortDeparture puts the soonest departure first.
 	SortDeparture = "departure"
+	// SortDistance puts the nearest hospital first. It needs Request.Near, so
+	// it is no choice of a list.
+	SortDistance = "distance"
 )
 
 // Sorts lists the orders of results.
@@ -185,8 +191,14 @@ func (r Request) normal() (Request, error) {
 	if r.Sort == "" {
 		r.Sort = SortRelevance
 	}
-	if !slices.Contains(Sorts, r.Sort) {
+	switch {
+	case r.Sort == SortDistance && r.Near == nil:
+		f.Add("near", "required", "say where the distance is measured from")
+	case r.Sort != SortDistance && !slices.Contains(Sorts, r.Sort):
 		f.Add("sort", "enum", "use %s", strings.Join(Sorts, ", "))
+	}
+	if p := r.Near; p != nil && !(math.Abs(p.Lat) <= 90 && math.Abs(p.Lon) <= 180) {
+		f.Add("near", "range", "a latitude within 90 degrees and a longitude within 180")
 	}
 	if r.Page == 0 {
 		r.Page = 1
@@ -232,6 +244,9 @@ func (r Request) key() string {
 	}
 	part(r.Query, string(r.Kind), r.Lang, r.Sort, strconv.Itoa(r.Page), strconv.Itoa(r.PerPage), strconv.FormatBool(r.NoFilters))
 	part(r.Ignore...)
+	if r.Near != nil {
+		part(strconv.FormatFloat(r.Near.Lat, 'g', -1, 64), strconv.FormatFloat(r.Near.Lon, 'g', -1, 64))
+	}
 	for _, name := range sortedKeys(r.Filters) {
 		part(name)
 		part(r.Filters[name]...)

@@ -333,23 +333,27 @@ type ranked struct {
 // order puts the first hits of a ranking in their order, as many as wanted, and
 // leaves the others behind them: by score, then by the reader's language, the
 // listing's completeness and the id.
-func (snap *snapshot) order(hits []ranked, wanted int, sortBy, lang string) []ranked {
-	language := uint16(1) << languageIndex(languageOf(lang).code)
-	var key []int32
-	switch sortBy {
+func (snap *snapshot) order(hits []ranked, wanted int, req Request) []ranked {
+	language := uint16(1) << languageIndex(languageOf(req.Lang).code)
+	var key func(d uint32) int32
+	switch req.Sort {
 	case SortStay:
-		key = snap.stay
+		key = func(d uint32) int32 { return snap.stay[d] }
 	case SortDeparture:
-		key = snap.departure
+		key = func(d uint32) int32 { return snap.departure[d] }
+	case SortDistance:
+		far := snap.distances(hits, position{req.Near.Lat, req.Near.Lon})
+		key = func(d uint32) int32 { return far[d] }
 	}
 	before := func(a, b ranked) int {
-		if key != nil && key[a.doc] != key[b.doc] {
-			// What has none comes last.
-			x, y := key[a.doc], key[b.doc]
-			if y == 0 || x != 0 && x < y {
-				return -1
+		if key != nil {
+			if x, y := key(a.doc), key(b.doc); x != y {
+				// What has none comes last.
+				if y == 0 || x != 0 && x < y {
+					return -1
+				}
+				return 1
 			}
-			return 1
 		}
 		if a.score != b.score {
 			return cmp.Compare(b.score, a.score)

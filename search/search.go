@@ -199,7 +199,7 @@ func (q *query) result() Result {
 	res.Facets = counts.facets()
 	first := min((q.req.Page-1)*q.req.PerPage, len(q.hits))
 	last := min(first+q.req.PerPage, len(q.hits))
-	q.hits = q.snap.order(q.hits, last, q.req.Sort, q.req.Lang)
+	q.hits = q.snap.order(q.hits, last, q.req)
 	for _, r := range q.hits[first:last] {
 		res.Hits = append(res.Hits, Hit{
 			ID: q.snap.id[r.doc], Kind: q.req.Kind, Score: float64(r.score),

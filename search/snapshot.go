@@ -60,6 +60,8 @@ type snapshot struct {
 	stay      []int32
 	departure []int32
 	quality   []uint8
+	// positions of the hospitals of a document, where they are known.
+	positions map[uint32][]position
 	languages []uint16
 	// plain documents bring a name of their own: the vocabulary, which is about
 	// treatments, knows nothing of them, so they are judged by their words.
@@ -100,6 +102,30 @@ const postingCache = 8192
 
 // correctionCache is the number of corrected words kept per snapshot.
 const correctionCache = 4096
+
+// position is a place on earth in degrees.
+type position struct{ lat, lon float64 }
+
+// metres returns the distance along the surface of a sphere.
+func (p position) metres(q position) float64 {
+	const radius, degree = 6_371_000, math.Pi / 180
+	h := (1-math.Cos((q.lat-p.lat)*degree))/2 + math.Cos(p.lat*degree)*math.Cos(q.lat*degree)*(1-math.Cos((q.lon-p.lon)*degree))/2
+	return 2 * radius * math.Asin(math.Sqrt(min(1, h)))
+}
+
+// distances returns how far documents are from a place, in metres and at least
+// one; 0 where that is not known.
+func (s *snapshot) distances(hits []ranked, from position) map[uint32]int32 {
+	out := make(map[uint32]int32, len(hits))
+	for _, h := range hits {
+		for _, p := range s.positions[h.doc] {
+			if m := int32(p.metres(from)) + 1; out[h.doc] == 0 || m < out[h.doc] {
+				out[h.doc] = m
+			}
+		}
+	}
+	return out
+}
 
 // resultCache is the number of results kept per snapshot.
 const resultCache = 1024
@@ -194,6 +220,7 @@ func (s *snapshot) readColumns() error {
 	s.stay, s.departure = make([]int32, s.size), make([]int32, s.size)
 	s.quality, s.languages = make([]uint8, s.size), make([]uint16, s.size)
 	s.plain = make([]bool, s.size)
+	s.positions = map[uint32][]position{}
 	s.valStart = make([]uint32, s.size+1)
 	reader, err := s.reader.DocValueReader([]string{tagField})
 	if err != nil {
@@ -265,6 +292,15 @@ func (s *snapshot) readTag(d int, term []byte, intern map[string]string) {
 	case strings.HasPrefix(tag, tagKind):
 		if k := slices.Index(searchable, catalog.Kind(tag[len(tagKind):])); k >= 0 {
 			s.kind[d] = uint8(k)
+		}
+	case strings.HasPrefix(tag, tagPosition):
+		lat, lon, _ := strings.Cut(tag[len(tagPosition):], ",")
+		p := position{}
+		var err1, err2 error
+		p.lat, err1 = strconv.ParseFloat(lat, 64)
+		p.lon, err2 = strconv.ParseFloat(lon, 64)
+		if err1 == nil && err2 == nil {
+			s.positions[uint32(d)] = append(s.positions[uint32(d)], p)
 		}
 	case strings.HasPrefix(tag, tagTreatment):
 		s.treatment[d] = tag[len(tagTreatment):]

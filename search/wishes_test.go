@@ -2,12 +2,14 @@ package search_test
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
 	"github.com/medtour/medtour/search"
 )
 
@@ -118,5 +120,29 @@ func TestTimeLimitGivesAPartialResult(t *testing.T) {
 	}
 	if res := find(t, open(t, small(t), t.TempDir()), search.Request{Query: "hip replacement"}); res.Partial || res.Total != 1 {
 		t.Errorf("the result is %+v", res)
+	}
+}
+
+func TestOrdersByDistance(t *testing.T) {
+	cat := newCatalog(t)
+	for id, at := range map[string]*catalog.Position{"near": {Lat: 31.21, Lon: 121.44}, "far": {Lat: 31.02, Lon: 121.23}, "unknown": nil} {
+		publish(t, cat.Hospitals, catalog.Hospital{ID: id, Name: catalog.Text{"en": id}, Ownership: catalog.Public, Position: at})
+	}
+	e := open(t, cat, t.TempDir())
+	req := search.Request{Kind: catalog.KindHospital, Sort: search.SortDistance}
+	for _, c := range []struct {
+		from catalog.Position
+		want []string
+	}{{catalog.Position{Lat: 31.2, Lon: 121.4}, []string{"near", "far", "unknown"}}, {catalog.Position{Lat: 31, Lon: 121}, []string{"far", "near", "unknown"}}} {
+		req.Near = &c.from
+		if got := ids(find(t, e, req)); !slices.Equal(got, c.want) {
+			t.Errorf("from %+v: %v, want %v", c.from, got, c.want)
+		}
+	}
+	for _, near := range []*catalog.Position{nil, {Lat: 91}, {Lon: math.NaN()}} {
+		req.Near = near
+		if _, err := e.Search(t.Context(), req); !fault.Is(err, fault.Invalid) {
+			t.Errorf("near %v: %v", near, err)
+		}
 	}
 }

@@ -1,0 +1,133 @@
+package search_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/search"
+)
+
+// generated is a catalogue of offerings with texts of made-up words, the first
+// of which are the most frequent.
+func generated(t testing.TB, offerings int) (*catalog.Catalog, []string) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	var words []string
+	for len(words) < 400 {
+		var w strings.Builder
+		for range 3 + r.IntN(2) {
+			w.WriteByte("bdfgklmnprtvz"[r.IntN(13)])
+			w.WriteByte("aou"[r.IntN(3)])
+		}
+		w.WriteByte("kmnx"[r.IntN(4)])
+		if !slices.Contains(words, w.String()) {
+			words = append(words, w.String())
+		}
+	}
+	draw := rand.NewZipf(r, 1.1, 8, uint64(len(words)-1))
+	text := func(n int) catalog.Text {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = words[draw.Uint64()]
+		}
+		return catalog.Text{"en": strings.Join(out, " ")}
+	}
+	cat := newCatalog(t)
+	for i := range 4 {
+		publish(t, cat.Treatments, catalog.Treatment{ID: fmt.Sprintf("t-%d", i), Name: text(2), Specialty: fmt.Sprintf("s-%d", i%3), ServiceType: catalog.Outpatient, BookingClass: catalog.OnAcceptance})
+		publish(t, cat.Hospitals, catalog.Hospital{ID: fmt.Sprintf("h-%d", i), Name: text(2), Ownership: []catalog.Ownership{catalog.Public, catalog.Private}[i%2], District: fmt.Sprintf("D%d", i%3)})
+	}
+	for i := range offerings {
+		publish(t, cat.Offerings, catalog.Offering{ID: fmt.Sprintf("o-%d", i), TreatmentID: fmt.Sprintf("t-%d", r.IntN(4)), HospitalID: fmt.Sprintf("h-%d", r.IntN(4)), Name: text(4), Summary: text(60)})
+	}
+	return cat, words
+}
+
+// TestAgreesWithBleve compares hits and counts with bleve's own collector.
+func TestAgreesWithBleve(t *testing.T) {
+	cat, words := generated(t, 150)
+	e := open(t, cat, t.TempDir())
+	facets := find(t, e, search.Request{}).Facets
+	rapid.Check(t, func(r *rapid.T) {
+		typed := rapid.SliceOfNDistinct(rapid.SampledFrom(words), 1, 3, rapid.ID[string]).Draw(r, "words")
+		filters := map[string][]string{}
+		for range rapid.IntRange(0, 2).Draw(r, "facets") {
+			f := rapid.SampledFrom(facets).Draw(r, "facet")
+			filters[f.Name] = append(filters[f.Name], rapid.SampledFrom(f.Values).Draw(r, "value").Value)
+		}
+		want, counts := search.Oracle(r, e, typed, filters)
+		// The order by stay takes no feedback, which adds hits.
+		req := search.Request{Query: strings.Join(typed, " "), Filters: filters, Sort: search.SortStay, PerPage: search.MaxPerPage, NoFilters: true}
+		got := map[string]bool{}
+		for req.Page = 1; req.Page <= 2; req.Page++ {
+			res, err := e.Search(context.Background(), req)
+			if err != nil {
+				r.Fatal(err)
+			}
+			if res.DidYouMean != "" {
+				r.Skip("not a word of any text")
+			}
+			if res.Total != len(want) {
+				r.Fatalf("%d hits, bleve has %d", res.Total, len(want))
+			}
+			for _, h := range res.Hits {
+				got[h.ID] = true
+			}
+			for _, f := range res.Facets {
+				counted := counts
+				if len(filters[f.Name]) > 0 {
+					others := maps.Clone(filters)
+					delete(others, f.Name)
+					_, counted = search.Oracle(r, e, typed, others)
+				}
+				for _, v := range f.Values {
+					if n := counted[f.Name+"="+v.Value]; n != v.Count {
+						r.Fatalf("%s %s counts %d, bleve %d", f.Name, v.Value, v.Count, n)
+					}
+				}
+			}
+		}
+		if !maps.Equal(got, want) {
+			r.Fatalf("hits are %v, bleve's %v", got, want)
+		}
+	})
+}
+
+// TestTypingErrorsKeepTheRanking puts an error into every query over made-up
+// texts and compares the first hits.
+func TestTypingErrorsKeepTheRanking(t *testing.T) {
+	cat, words := generated(t, 150)
+	e := open(t, cat, t.TempDir())
+	r := rand.New(rand.NewPCG(3, 4))
+	same, all := 0, 0
+	for range 100 {
+		a, b := words[r.IntN(150)], words[r.IntN(150)]
+		clean := find(t, e, search.Request{Query: a + " " + b, PerPage: 10})
+		if clean.DidYouMean != "" {
+			continue
+		}
+		i := 1 + r.IntN(len(a)-2)
+		wrong := a[:i] + a[i+1:i+2] + a[i:i+1] + a[i+2:]
+		if r.IntN(2) == 0 {
+			wrong = a[:i] + a[i+1:]
+		}
+		typed := find(t, e, search.Request{Query: wrong + " " + b, PerPage: 10})
+		for _, id := range ids(clean) {
+			all++
+			if slices.Contains(ids(typed), id) {
+				same++
+			}
+		}
+	}
+	if all == 0 || float64(same) < 0.98*float64(all) {
+		t.Errorf("of %d first hits %d stay with a typing error", all, same)
+	}
+}
