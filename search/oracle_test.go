@@ -51,10 +51,15 @@ func generated(t testing.TB, offerings int) (*catalog.Catalog, []string) {
 	return cat, words
 }
 
-// TestAgreesWithBleve compares hits and counts with bleve's own collector.
-func TestAgreesWithBleve(t *testing.T) {
-	cat, words := generated(t, 150)
+func TestGeneratedTexts(t *testing.T) {
+	cat, words := generated(t, 120)
 	e := open(t, cat, t.TempDir())
+	t.Run("agree with bleve", func(t *testing.T) { agreesWithBleve(t, e, words) })
+	t.Run("typing errors", func(t *testing.T) { typingErrors(t, e, words) })
+}
+
+// agreesWithBleve compares hits and counts with bleve's own collector.
+func agreesWithBleve(t *testing.T, e *search.Engine, words []string) {
 	facets := find(t, e, search.Request{}).Facets
 	rapid.Check(t, func(r *rapid.T) {
 		typed := rapid.SliceOfNDistinct(rapid.SampledFrom(words), 1, 3, rapid.ID[string]).Draw(r, "words")
@@ -101,11 +106,8 @@ func TestAgreesWithBleve(t *testing.T) {
 	})
 }
 
-// TestTypingErrorsKeepTheRanking puts an error into every query over made-up
-// texts and compares the first hits.
-func TestTypingErrorsKeepTheRanking(t *testing.T) {
-	cat, words := generated(t, 150)
-	e := open(t, cat, t.TempDir())
+// typingErrors puts an error into every query and compares the first hits.
+func typingErrors(t *testing.T, e *search.Engine, words []string) {
 	r := rand.New(rand.NewPCG(3, 4))
 	same, all := 0, 0
 	for range 100 {
