@@ -20,6 +20,7 @@ var pageTypes = map[string]string{
 	"hospitals":       "/hospitals",
 	"hospital":        "/hospitals/ruijin",
 	"offering":        "/offerings/icl-at-eent-fudan",
+	"package":         "/packages/icl-by-the-west-bund",
 	"deposits":        "/how-deposits-work",
 	"order":           "/how-results-are-ordered",
 	"sign in":         "/sign-in",

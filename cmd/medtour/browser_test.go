@@ -219,6 +219,16 @@ func (b *browser) shot(name string) {
 	}
 }
 
+// look saves a screenshot and, where axe-core is there, checks the page with
+// it.
+func (b *browser) look(name string) {
+	b.t.Helper()
+	b.shot(name)
+	if os.Getenv(envAxe) != "" {
+		b.axe(axeScript(b.t), name)
+	}
+}
+
 // axeScript returns axe-core, or skips the test where it is not there.
 func axeScript(t *testing.T) string {
 	t.Helper()

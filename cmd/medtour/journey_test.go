@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -31,25 +33,25 @@ func journey(t *testing.T, prefix, query string) {
 		home += "/"
 	}
 	b.open(home)
-	b.shot("1-home")
+	b.look("1-home")
 	b.do("search", chromedp.SendKeys(chromedp.CSS("main form.search input[name=q]"), query))
 	b.follow("main form.search button")
-	b.shot("2-results")
+	b.look("2-results")
 	hit := ask(b, "first offering", chromedp.AttributeValue(chromedp.CSS("article.hit h3 a"), "href"))
 	if !strings.Contains(hit.Value, "car-t") {
 		t.Errorf("the first hit for %q is %s", query, hit.Value)
 	}
 	b.follow("article.hit h3 a")
-	b.shot("3-offering")
+	b.look("3-offering")
 	if sources := ask(b, "sources", evalInt("document.querySelectorAll('main a[rel~=nofollow]').length")); sources == 0 {
 		t.Error("the offering names no source")
 	}
 	b.follow("main a[href*='/packages/']")
-	b.shot("4-package")
+	b.look("4-package")
 	b.choose("#companions", "1")
 	b.choose("#pay-currency", "EUR")
 	b.follow("#choose button[formmethod=post]")
-	b.shot("5-quote")
+	b.look("5-quote")
 	if deposit := b.text("aside"); !strings.Contains(deposit, "EUR") {
 		t.Errorf("the quote is not in euro: %s", deposit)
 	}
@@ -62,14 +64,14 @@ func journey(t *testing.T, prefix, query string) {
 	if !strings.Contains(b.location(), "/stripesim/") {
 		t.Fatalf("not on the payment page but on %s", b.location())
 	}
-	b.shot("6-payment")
+	b.look("6-payment")
 	b.pay()
 	b.expectState("awaiting")
-	b.shot("7-booking")
+	b.look("7-booking")
 	b.checkDocuments()
 	b.follow("button[value=accept]")
 	b.expectState("confirmed")
-	b.shot("8-confirmed")
+	b.look("8-confirmed")
 	b.clean()
 
 	booking := strings.TrimPrefix(b.location(), base)
@@ -82,13 +84,18 @@ func journey(t *testing.T, prefix, query string) {
 	b.clean()
 }
 
-// choose picks an option of a list and waits for the page with the new price.
+// choose picks an option of a list as a person does, and waits until the page
+// has priced the choice.
 func (b *browser) choose(selector, value string) {
 	b.t.Helper()
-	b.do("choose "+selector, chromedp.SetValue(chromedp.CSS(selector), value))
-	b.follow("#choose button:not([formmethod])")
-	if got := ask(b, "chosen "+selector, chromedp.Value(chromedp.CSS(selector))); got != value {
-		b.t.Errorf("%s is %q, chosen was %q", selector, got, value)
+	b.do("choose "+selector, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+		`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event('change', {bubbles: true})); })()`, selector, value)))
+	priced := fmt.Sprintf(`new URLSearchParams(location.search).get(document.querySelector(%q)?.name) === %q ? 1 : 0`, selector, value)
+	for deadline := time.Now().Add(stepTimeout); ask(b, "price of "+selector, evalInt(priced)) == 0; {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("the choice of %s was not priced", selector)
+		}
+		b.do("wait", chromedp.Sleep(50*time.Millisecond))
 	}
 }
 
