@@ -60,7 +60,7 @@ type apiFacetValue struct {
 }
 
 // apiParams are the parameters of a search that are not facets.
-var apiParams = []string{"q", "kind", "lang", "page", "per_page", "sort"}
+var apiParams = []string{"q", "kind", "lang", "page", "per_page", "sort", paramIgnore}
 
 func (s *Server) apiSearch(c echo.Context) error {
 	ctx := c.Request().Context()
@@ -125,6 +125,8 @@ func parseAPISearch(q url.Values) (search.Request, error) {
 		switch {
 		case slices.Contains(facets, name):
 			req.Filters[name] = values
+		case name == paramIgnore:
+			req.Ignore = values
 		case !slices.Contains(apiParams, name) && len(facets) > 0:
 			f.Add(clipText(name, 40), "unknown", "there is no such parameter; facets of this kind are %v", facets)
 		}

@@ -110,9 +110,16 @@ func parseSearch(q url.Values, lang string) (search.Request, error) {
 			}
 			req.Filters[name] = values
 		}
+		if slices.Contains(q[paramIgnore], name) {
+			req.Ignore = append(req.Ignore, name)
+		}
 	}
 	return req, nil
 }
+
+// paramIgnore names the facets that are not to be read out of the query's
+// words.
+const paramIgnore = "ignore"
 
 // searchPath is the address of a search.
 func searchPath(r search.Request) string {
@@ -128,6 +135,9 @@ func searchPath(r search.Request) string {
 	set("page", strconv.Itoa(max(r.Page, 1)), "1")
 	for name, values := range r.Filters {
 		q[name] = values
+	}
+	if len(r.Ignore) > 0 {
+		q[paramIgnore] = r.Ignore
 	}
 	if len(q) == 0 {
 		return "/search"
@@ -173,6 +183,7 @@ func searchView(p templates.Page, req search.Request, res search.Result, label f
 			v.Elsewhere = append(v.Elsewhere, templates.Link{Label: tab.Label + " (" + p.Int(tab.Count) + ")", Path: tab.Path})
 		}
 	}
+	v.Ignored = req.Ignore
 	v.Facets, v.Chips = facetViews(p, req, res, label)
 	if res.DidYouMean != "" && res.DidYouMean != res.Searched {
 		meant := req
@@ -215,6 +226,8 @@ func facetViews(p templates.Page, req search.Request, res search.Result, label f
 			f.Values = append(f.Values, o)
 			if o.Selected {
 				f.Open = true
+			}
+			if o.Selected && !slices.ContainsFunc(res.Applied, func(a search.Applied) bool { return a.Facet == name && a.Value == value.Value }) {
 				chips = append(chips, templates.Link{Label: f.Label + ": " + o.Label, Path: searchPath(without(req, name, o.Value))})
 			}
 		}
@@ -222,7 +235,17 @@ func facetViews(p templates.Page, req search.Request, res search.Result, label f
 		slices.SortStableFunc(f.Values, func(a, b templates.Option) int { return rank(b.Selected) - rank(a.Selected) })
 		facets = append(facets, f)
 	}
+	for _, a := range res.Applied {
+		chips = append(chips, templates.Link{Label: p.Or("facet."+a.Facet, a.Facet) + ": " + label(a.Facet, a.Value), Path: searchPath(ignoring(req, a.Facet))})
+	}
 	return facets, chips
+}
+
+// ignoring returns the request with the words that ask for a facet taken as
+// plain words, on its first page.
+func ignoring(r search.Request, facet string) search.Request {
+	r.Ignore, r.Page = append(slices.Clone(r.Ignore), facet), 1
+	return r
 }
 
 func rank(b bool) int {
