@@ -173,3 +173,26 @@ func TestDeathAfterAnothersRun(t *testing.T) {
 	}
 	want(t, got, checkout.StateDeclined, deposit)
 }
+
+// TestFreedPlaceGoesToOne: two processes want the one place that has become
+// free.
+func TestFreedPlaceGoesToOne(t *testing.T) {
+	b, c := raceBench(t)
+	first := b.book(c)
+	for b.left(c) > 0 {
+		b.book(c)
+	}
+	if _, err := b.Cancel(ctx, first.ID, "", catalog.Money{Currency: "USD"}, by); err != nil {
+		t.Fatal(err)
+	}
+	slow, fast := b.quote(c), b.quote(c)
+	b.pause.before(at("replace checkout_places "+c.StartKey+"/1"), func() {
+		if got, err := b.Book(ctx, fast.ID, patient); err != nil || got.Place != 1 {
+			t.Errorf("place %d, %v", got.Place, err)
+		}
+	})
+	if got, err := b.Book(ctx, slow.ID, patient); code(err) != "full" {
+		t.Errorf("the place was sold twice: %s, place %d, %v", got.State, got.Place, err)
+	}
+	b.audit()
+}
