@@ -177,3 +177,21 @@ func (s *Service) closed(ctx context.Context, startKey string) (bool, error) {
 	}
 	return false, nil
 }
+
+// closedDates returns the targets of all closings of a departure: start keys,
+// and the departure itself where all of it is closed.
+func (s *Service) closedDates(ctx context.Context, departureID string) (map[string]bool, error) {
+	closed := map[string]bool{}
+	_, err := s.closings.Get(ctx, departureID)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if err == nil {
+		closed[departureID] = true
+	}
+	err = s.closings.Each(ctx, store.PrefixQuery(departureID+"_"), func(rec store.Record[Closing]) error {
+		closed[rec.ID] = true
+		return nil
+	})
+	return closed, err
+}

@@ -59,15 +59,39 @@ func (s *Service) Starts(ctx context.Context, packageID string) ([]StartLeft, er
 	if err != nil {
 		return nil, err
 	}
+	taken, err := s.takenByStart(ctx, starts)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]StartLeft, len(starts))
 	for i, st := range starts {
-		left, err := s.Places(ctx, st)
+		out[i] = StartLeft{Start: st, Left: max(st.Capacity-taken[st.Key], 0)}
+	}
+	return out, nil
+}
+
+// takenByStart counts the claimed places of all dates of the departures of
+// some starts, one query a departure.
+func (s *Service) takenByStart(ctx context.Context, starts []catalog.Start) (map[string]int, error) {
+	taken, asked := map[string]int{}, map[string]bool{}
+	for _, st := range starts {
+		if asked[st.DepartureID] {
+			continue
+		}
+		asked[st.DepartureID] = true
+		q := store.PrefixQuery(st.DepartureID + "_")
+		q.Limit = store.MaxPage
+		err := s.places.Each(ctx, q, func(rec store.Record[place]) error {
+			if rec.Value.BookingID != "" {
+				taken[startOf(rec.ID)]++
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, err
 		}
-		out[i] = StartLeft{Start: st, Left: left}
 	}
-	return out, nil
+	return taken, nil
 }
 
 func (s *Service) starts(ctx context.Context, packageID string) ([]catalog.Start, error) {
@@ -77,12 +101,12 @@ func (s *Service) starts(ctx context.Context, packageID string) ([]catalog.Start
 	}
 	var out []catalog.Start
 	for _, d := range departures {
+		closed, err := s.closedDates(ctx, d.ID)
+		if err != nil {
+			return nil, err
+		}
 		for _, start := range d.Starts(s.now()) {
-			closed, err := s.closed(ctx, start.Key)
-			if err != nil {
-				return nil, err
-			}
-			if !closed {
+			if !closed[d.ID] && !closed[start.Key] {
 				out = append(out, start)
 			}
 		}
