@@ -71,6 +71,8 @@ type SignInLink struct {
 type Session struct {
 	ID    string `json:"-"`
 	Email string `json:"email"`
+	// Organisation for which the person acts, empty for a patient.
+	Organisation string `json:"organisation,omitempty"`
 	// Device is the browser's own description of itself.
 	Device  string    `json:"device,omitempty"`
 	Created time.Time `json:"created,omitzero"`
@@ -101,6 +103,8 @@ type Accounts struct {
 	links    *store.Collection[SignInLink]
 	sessions *store.Collection[Session]
 	counters *store.Collection[counter]
+	teams    *store.Collection[team]
+	belongs  *store.Collection[belongs]
 }
 
 // OpenAccounts opens the collections of accounts.
@@ -119,6 +123,12 @@ func OpenAccounts(ctx context.Context, engine store.Engine, now func() time.Time
 		Keys: func(s Session) map[string]string {
 			return map[string]string{"expires": store.TimeKey(s.ends()), "email": s.Email + "/" + store.TimeKey(s.Created)}
 		}}); err != nil {
+		return nil, err
+	}
+	if a.teams, err = store.Open(ctx, engine, store.Def[team]{Name: "account_teams"}); err != nil {
+		return nil, err
+	}
+	if a.belongs, err = store.Open(ctx, engine, store.Def[belongs]{Name: "account_belongs"}); err != nil {
 		return nil, err
 	}
 	a.counters, err = store.Open(ctx, engine, store.Def[counter]{Name: "account_counters", Indexes: expires,
@@ -202,12 +212,27 @@ func (a *Accounts) SignIn(ctx context.Context, token, device string) (sessionTok
 		return "", link, err
 	}
 	link = rec.Value
-	if err := a.met(ctx, link.Email); err != nil {
-		return "", link, err
+	sessionToken, err = a.Begin(ctx, link.Email, device)
+	return sessionToken, link, err
+}
+
+// Begin begins a session of a person who has proved the address, and returns
+// its token. Who has one organisation acts for it at once.
+func (a *Accounts) Begin(ctx context.Context, email, device string) (sessionToken string, err error) {
+	if err := a.met(ctx, email); err != nil {
+		return "", err
+	}
+	memberships, err := a.Memberships(ctx, email)
+	if err != nil {
+		return "", err
 	}
 	now := a.now()
+	s := Session{Email: email, Device: clip(device, maxDevice), Created: now, Seen: now}
+	if len(memberships) == 1 {
+		s.Organisation = memberships[0].Organisation
+	}
 	sessionToken = newToken()
-	return sessionToken, link, a.sessions.Insert(ctx, hash(sessionToken), Session{Email: link.Email, Device: clip(device, maxDevice), Created: now, Seen: now})
+	return sessionToken, a.sessions.Insert(ctx, hash(sessionToken), s)
 }
 
 // met notes that a person has signed in.

@@ -16,9 +16,9 @@ type Kind string
 // only to entries of its own or an earlier kind.
 const (
 	KindInsurer      Kind = "insurer"
-	KindOrganisation Kind = "organisation"
 	KindTreatment    Kind = "treatment"
 	KindHospital     Kind = "hospital"
+	KindOrganisation Kind = "organisation"
 	KindPlace        Kind = "place"
 	KindOffering     Kind = "offering"
 	KindPackage      Kind = "package"
@@ -26,7 +26,7 @@ const (
 )
 
 // Kinds lists all kinds in their order.
-var Kinds = []Kind{KindInsurer, KindOrganisation, KindTreatment, KindHospital, KindPlace, KindOffering, KindPackage, KindDeparture}
+var Kinds = []Kind{KindInsurer, KindTreatment, KindHospital, KindOrganisation, KindPlace, KindOffering, KindPackage, KindDeparture}
 
 // Entity is what every catalogue entry has.
 type Entity interface {

@@ -39,6 +39,9 @@ type Hospital struct {
 	// designations, insurers (Key is the insurer's id, Scope the relation),
 	// facts, address, website, people.
 	Claims []Claim `json:"claims,omitempty"`
+	// Demo marks a hospital that exists for demonstration only; every page
+	// that shows it says so.
+	Demo bool `json:"demo,omitempty"`
 	// AnswerHours is how many hours the hospital has to answer a case; 0 means
 	// DefaultAnswerHours.
 	AnswerHours int `json:"answer_hours,omitempty"`

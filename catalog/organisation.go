@@ -38,6 +38,43 @@ func (o Organisation) EntityKind() Kind { return KindOrganisation }
 // EntityID returns the id.
 func (o Organisation) EntityID() string { return o.ID }
 
+// Owns reports whether an entry is the organisation's to change: a hospital's
+// department owns the hospital and its offerings, an agency its packages,
+// every organisation itself, the operator what is nobody else's. The owner of
+// a departure is that of its package.
+func (o Organisation) Owns(v Entity) bool {
+	switch e := v.(type) {
+	case Organisation:
+		return e.ID == o.ID
+	case Hospital, Offering:
+		return o.OrganisationKind == HospitalDepartment && o.HospitalID != "" && ownerOf(e) == o.HospitalID
+	case Package:
+		return o.OrganisationKind == Agency && e.AgencyID == o.ID
+	case Treatment, Place, Insurer:
+		return o.OrganisationKind == Operator
+	}
+	return false
+}
+
+// ownerOf returns the id that stands for an entry's owner: the hospital's for a
+// hospital and its offerings, the agency's for a package, the package's for a
+// departure; empty for what is the operator's.
+func ownerOf(v Entity) string {
+	switch e := v.(type) {
+	case Organisation:
+		return e.ID
+	case Hospital:
+		return e.ID
+	case Offering:
+		return e.HospitalID
+	case Package:
+		return e.AgencyID
+	case Departure:
+		return e.PackageID
+	}
+	return ""
+}
+
 // Validate checks the organisation alone.
 func (o Organisation) Validate() error {
 	var f fault.Fields

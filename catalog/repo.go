@@ -40,9 +40,13 @@ const indexUnfed = "unfed"
 func openRepo[T Entity](ctx context.Context, c *Catalog, engine store.Engine, kind Kind) (*Repo[T], error) {
 	listings, err := store.Open(ctx, engine, store.Def[Listing[T]]{
 		Name:    "catalog_" + string(kind),
-		Indexes: []store.Index{{Name: "state"}, {Name: "shown"}, {Name: indexUnfed}},
+		Indexes: []store.Index{{Name: "state"}, {Name: "owner"}, {Name: "at"}, {Name: "shown"}, {Name: indexUnfed}},
 		Keys: func(l Listing[T]) map[string]string {
-			keys := map[string]string{"state": string(l.State)}
+			at := store.TimeKey(l.At)
+			keys := map[string]string{"state": string(l.State) + "/" + at, "at": at}
+			if owner := ownerOf(l.Value); owner != "" {
+				keys["owner"] = owner + "/" + at
+			}
 			if l.Shown != nil {
 				keys["shown"] = "1"
 			}
@@ -106,13 +110,49 @@ func (r *Repo[T]) Count(ctx context.Context) (int64, error) {
 	return r.listings.Count(ctx, store.Query{Index: "shown", Equal: "1"})
 }
 
-// Listings returns a page of entries in a state, every state when it is empty.
-func (r *Repo[T]) Listings(ctx context.Context, state State, limit int, after string) (store.Records[Listing[T]], error) {
-	q := store.Query{Limit: limit, After: after}
-	if state != "" {
-		q.Index, q.Equal = "state", string(state)
+// ListingFilter chooses listings by one of its fields; all of them where every
+// field is empty.
+type ListingFilter struct {
+	// Owner is a hospital's id for itself and its offerings, an agency's for
+	// its packages, a package's for its departures, an organisation's for
+	// itself.
+	Owner string
+	// State of the latest revision.
+	State State
+}
+
+func (f ListingFilter) query() store.Query {
+	q := store.Query{Index: "at"}
+	switch {
+	case f.Owner != "":
+		q = store.PrefixQuery(f.Owner + "/")
+		q.Index = "owner"
+	case f.State != "":
+		q = store.PrefixQuery(string(f.State) + "/")
+		q.Index = "state"
 	}
+	q.Descending = true
+	return q
+}
+
+// Listings returns a page of entries, those changed last first.
+func (r *Repo[T]) Listings(ctx context.Context, f ListingFilter, limit int, after string) (store.Records[Listing[T]], error) {
+	q := f.query()
+	q.Limit, q.After = limit, after
 	return r.listings.Find(ctx, q)
+}
+
+// EachListing calls g for every entry of a filter, those changed last first,
+// until g returns an error, which EachListing returns.
+func (r *Repo[T]) EachListing(ctx context.Context, f ListingFilter, g func(Listing[T]) error) error {
+	q := f.query()
+	q.Limit = store.MaxPage
+	return r.listings.Each(ctx, q, func(rec store.Record[Listing[T]]) error { return g(rec.Value) })
+}
+
+// CountListings returns how many entries a filter chooses.
+func (r *Repo[T]) CountListings(ctx context.Context, f ListingFilter) (int64, error) {
+	return r.listings.Count(ctx, f.query())
 }
 
 // History returns every revision of an entry, the first one first.

@@ -25,7 +25,7 @@ var files embed.FS
 // order of the files: an entry refers only to entries of its own or an
 // earlier file.
 var order = []string{
-	"insurers.ndjson", "organisations.ndjson", "treatments.ndjson", "hospitals.ndjson",
+	"insurers.ndjson", "treatments.ndjson", "hospitals.ndjson", "organisations.ndjson",
 	"places.ndjson", "offerings.ndjson", "packages.ndjson", "departures.ndjson",
 }
 

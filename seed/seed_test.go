@@ -85,7 +85,7 @@ func readAll(t *testing.T) world {
 	return world{
 		insurers:   read[catalog.Insurer](t, "insurers.ndjson"),
 		treatments: read[catalog.Treatment](t, "treatments.ndjson"),
-		hospitals:  read[catalog.Hospital](t, "hospitals.ndjson"),
+		hospitals:  slices.DeleteFunc(read[catalog.Hospital](t, "hospitals.ndjson"), func(h catalog.Hospital) bool { return h.Demo }),
 		places:     read[catalog.Place](t, "places.ndjson"),
 		offerings:  read[catalog.Offering](t, "offerings.ndjson"),
 	}

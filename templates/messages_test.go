@@ -47,6 +47,11 @@ var pluralForms = map[string]string{
 	"en": "one other", "zh-Hans": "other", "ar": "few many one other two zero", "ru": "few many one other", "fr": "many one other", "es": "many one other",
 }
 
+// consoleMessages are those of the consoles, which speak consoleLanguages.
+const consoleMessages = "console."
+
+var consoleLanguages = []string{"en", "zh-Hans"}
+
 // TestMessagesAreComplete checks that every language says everything that
 // English does, with the same placeholders and in all its plural forms.
 func TestMessagesAreComplete(t *testing.T) {
@@ -62,6 +67,9 @@ func TestMessagesAreComplete(t *testing.T) {
 		want := strings.Fields(pluralForms[tag])
 		for key, value := range english {
 			translated, ok := messages[key]
+			if !ok && strings.HasPrefix(key, consoleMessages) && !slices.Contains(consoleLanguages, tag) {
+				continue
+			}
 			if !ok {
 				t.Errorf("%s: %q is missing", tag, key)
 				continue

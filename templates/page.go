@@ -37,7 +37,7 @@ type Page struct {
 	// Search is what stands in the header's search field.
 	Search string
 	// Section is the part of the navigation that is current: "treatments",
-	// "hospitals", "packages", "deposits", "account".
+	// "hospitals", "packages", "deposits", "account", "console".
 	Section string
 	// Convert converts for display; it reports false where it cannot.
 	Convert func(m catalog.Money, to string) (catalog.Money, bool)

@@ -202,7 +202,11 @@ func (s *Server) showAccount(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	v := templates.AccountView{Session: session}
+	memberships, err := s.Accounts.Memberships(ctx, session.Email)
+	if err != nil {
+		return err
+	}
+	v := templates.AccountView{Session: session, Partner: len(memberships) > 0}
 	page, err := s.Checkout.Bookings(ctx, checkout.Filter{Email: session.Email}, accountBookings, c.QueryParam("after"))
 	if err != nil {
 		return err

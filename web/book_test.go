@@ -24,8 +24,9 @@ import (
 	"github.com/medtour/medtour/templates"
 )
 
-// post sends a form to a path or an address.
-func (s *testServer) post(t testing.TB, path string, form url.Values) answer {
+// post sends a form to a path or an address. Headers are pairs of name and
+// value.
+func (s *testServer) post(t testing.TB, path string, form url.Values, headers ...string) answer {
 	t.Helper()
 	if strings.HasPrefix(path, "/") {
 		path = s.URL + path
@@ -34,7 +35,7 @@ func (s *testServer) post(t testing.TB, path string, form url.Values) answer {
 	if err != nil {
 		t.Fatalf("POST %s: %v", path, err)
 	}
-	return s.do(t, req, "Content-Type", "application/x-www-form-urlencoded")
+	return s.do(t, req, append(headers, "Content-Type", "application/x-www-form-urlencoded")...)
 }
 
 // sent checks that an answer is a redirect and returns where it leads, without

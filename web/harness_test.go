@@ -133,12 +133,16 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	audit, err := account.OpenAudit(ctx, engine, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	outbox, err := account.OpenOutbox(ctx, engine, nil, time.Now)
 	if err != nil {
 		return nil, err
 	}
 	site, err = New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
-		Accounts: accounts, Outbox: outbox, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
+		Accounts: accounts, Outbox: outbox, Audit: audit, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Checkout  *checkout.Service
 	Accounts  *account.Accounts
 	Outbox    *account.Outbox
+	Audit     *account.Audit
 	Rates     catalog.Rates
 	// BaseURL is the site's address without a slash at the end.
 	BaseURL string
@@ -56,6 +57,10 @@ type Server struct {
 	assets *static.Assets
 	links  *account.Links
 	ids    publishedIDs
+	// consoleTable is the route table of the consoles, consoleTasks find what
+	// is to be done there.
+	consoleTable []consoleRoute
+	consoleTasks []consoleTask
 }
 
 // New builds the server.
@@ -90,6 +95,7 @@ func (s *Server) routes() {
 	s.quoteRoutes(s.echo)
 	s.bookingRoutes(s.echo)
 	s.accountRoutes(s.echo)
+	s.consoleRoutes()
 	s.apiRoutes(s.echo)
 }
 

@@ -126,13 +126,17 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
+	audit, err := account.OpenAudit(ctx, engine, time.Now)
+	if err != nil {
+		return err
+	}
 	outbox, err := account.OpenOutbox(ctx, engine, mailer, time.Now)
 	if err != nil {
 		return err
 	}
 	webCfg := web.Config{
 		Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
-		Accounts: accounts, Outbox: outbox, Ping: engine.Ping, Log: log, Now: time.Now,
+		Accounts: accounts, Outbox: outbox, Audit: audit, Ping: engine.Ping, Log: log, Now: time.Now,
 	}
 	if sim != nil {
 		webCfg.Simulator = sim
