@@ -167,6 +167,21 @@ type PriceLine struct {
 	Amount *Money `json:"amount,omitempty"`
 }
 
+// From returns what the package costs one patient with the first room, without
+// what the hospital bills later and nobody knows yet.
+func (p Package) From() Money {
+	sum := Money{Currency: p.Currency}
+	for _, l := range p.Lines {
+		if l.Per == PerBooking && l.Amount != nil {
+			sum.Amount += l.Amount.Amount
+		}
+	}
+	if len(p.Options.Rooms) > 0 {
+		sum.Amount += p.Options.Rooms[0].Surcharge.Amount
+	}
+	return sum
+}
+
 // DepositRule says how much of what is due on arrival is paid at booking.
 type DepositRule struct {
 	// BasisPoints of the sum due on arrival: 2000 is 20 %.

@@ -61,6 +61,7 @@ const (
 	tagTreatment = "it:"
 	tagHospital  = "ih:"
 	tagPosition  = "p:" // p:31.21000,121.44000
+	tagPrice     = "c:" // c:CNY 1484000
 )
 
 func refTreatment(id string) string { return "t:" + id }
@@ -142,6 +143,10 @@ func (b *builder) facet(name, value string) {
 }
 
 func (b *builder) number(name string, n int) { b.tags[tagNumber+name+"="+strconv.Itoa(n)] = true }
+
+// price adds what the entry costs, in the currency in which that was set: rates
+// change without it. Of several prices the lowest counts.
+func (b *builder) price(m catalog.Money) { b.tag("%s%s %d", tagPrice, m.Currency, m.Amount) }
 
 // about says which treatment and hospital the entry is about.
 func (b *builder) about(treatment, hospital string) {
@@ -570,6 +575,11 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	}
 	b.facet("stay", stayBucket(line))
 	stayNumber(b, line)
+	// What the hospital charges is the price; without it, what the journey costs.
+	ownPrice := o.Price != nil && o.Price.Min != nil && t.BookingClass.Sellable()
+	if ownPrice {
+		b.price(*o.Price.Min)
+	}
 	packages, err := s.links.packagesOf(ctx, id)
 	if err != nil {
 		return err
@@ -584,6 +594,9 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 		}
 		b.facet("package", "yes")
 		b.facet("agency", p.AgencyID)
+		if !ownPrice {
+			b.price(p.From())
+		}
 		if err := s.departures(ctx, b, p.ID); err != nil {
 			return err
 		}
@@ -627,6 +640,7 @@ func (s source) pkg(ctx context.Context, b *builder, id string) error {
 	days := p.Itinerary.Length()
 	b.facet("days", daysBucket(days))
 	b.number("stay", days)
+	b.price(p.From())
 	b.number("quality", min(len(p.Summary), 4))
 	return s.departures(ctx, b, id)
 }

@@ -44,6 +44,9 @@ type Config struct {
 	// Now decides which departures and claims count.
 	Now func() time.Time
 	Log *slog.Logger
+	// Rates bring prices of different currencies into one order; without them
+	// there is neither order nor facet by price.
+	Rates catalog.Rates
 	// TimeLimit of a query; 0 is two seconds.
 	TimeLimit time.Duration
 	// Progress, if set, is called while an index is built with the number of
@@ -55,6 +58,7 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	vocab *vocabulary
+	money exchange
 
 	// mu is held while the index changes: by a batch, a rebuild, Close.
 	mu     sync.Mutex
@@ -76,7 +80,7 @@ const (
 
 // mappingVersion changes with what documents are made of. The fingerprint
 // adds the vocabulary, whose words are in the documents.
-const mappingVersion = 3
+const mappingVersion = 4
 
 func (e *Engine) fingerprint() string {
 	return strconv.Itoa(mappingVersion) + "-" + strconv.FormatUint(e.vocab.print, 16)
@@ -102,7 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot use the index folder %s", cfg.Dir)
 	}
-	e := &Engine{cfg: cfg, vocab: vocab}
+	e := &Engine{cfg: cfg, vocab: vocab, money: newExchange(cfg.Rates)}
 	err = e.openCurrent(ctx)
 	switch {
 	case err == nil:
@@ -222,7 +226,7 @@ func (e *Engine) refresh(ctx context.Context, book *phrasebook) error {
 			return err
 		}
 	}
-	s, err := snapshotOf(e.index, book)
+	s, err := snapshotOf(e.index, book, e.money)
 	if err != nil {
 		return err
 	}
@@ -232,7 +236,7 @@ func (e *Engine) refresh(ctx context.Context, book *phrasebook) error {
 	return nil
 }
 
-func snapshotOf(idx bleve.Index, book *phrasebook) (s *snapshot, err error) {
+func snapshotOf(idx bleve.Index, book *phrasebook, money exchange) (s *snapshot, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s, err = nil, fmt.Errorf("search: damaged index: %v", r)
@@ -246,7 +250,7 @@ func snapshotOf(idx bleve.Index, book *phrasebook) (s *snapshot, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("search: open reader: %w", err)
 	}
-	if s, err = newSnapshot(reader, book); err != nil {
+	if s, err = newSnapshot(reader, book, money); err != nil {
 		return nil, errors.Join(err, reader.Close())
 	}
 	return s, nil

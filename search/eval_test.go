@@ -90,7 +90,11 @@ var sharedEngine = sync.OnceValues(func() (*search.Engine, error) {
 })
 
 func config(cat *catalog.Catalog, dir string) search.Config {
-	return search.Config{Dir: dir, Catalog: cat, Now: clock, Log: slog.New(slog.DiscardHandler)}
+	rates, err := seed.Rates()
+	if err != nil {
+		panic(err)
+	}
+	return search.Config{Dir: dir, Catalog: cat, Now: clock, Log: slog.New(slog.DiscardHandler), Rates: rates}
 }
 
 func open(t testing.TB, cat *catalog.Catalog, dir string) *search.Engine {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/blevesearch/bleve/v2"
 	blevequery "github.com/blevesearch/bleve/v2/search/query"
+
+	"github.com/medtour/medtour/catalog"
 )
 
 // ForgeFingerprint makes the index of a closed folder one of another version.
@@ -28,6 +30,15 @@ func ForgeFingerprint(t *testing.T, dir string) {
 	if err := idx.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// PriceRanges are the ranges of prices that are offered in a currency.
+func PriceRanges(rates catalog.Rates, currency string) []string {
+	var out []string
+	for _, r := range newExchange(rates).ranges(currency) {
+		out = append(out, r.String())
+	}
+	return out
 }
 
 // Countable is the text under which a query is counted.

@@ -1,8 +1,8 @@
 package search
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 
 	"github.com/medtour/medtour/catalog"
 )
@@ -13,6 +13,8 @@ type filters struct {
 	chosen [][]string
 	// chosenIDs marks the chosen values among all that exist.
 	chosenIDs []bool
+	// prices are the chosen ranges of prices.
+	prices []worths
 	// active facets, as indexes into facetNames.
 	active []uint8
 }
@@ -27,6 +29,13 @@ func (snap *snapshot) filters(by map[string][]string) filters {
 			f.chosen[i] = append(f.chosen[i], v)
 			if id, ok := snap.valueID[facetValue{uint8(i), v}]; ok {
 				f.chosenIDs[id] = true
+			}
+		}
+		if name == facetPrice {
+			for _, v := range f.chosen[i] {
+				// What is no range was refused with the request.
+				r, _ := ParsePriceRange(v)
+				f.prices = append(f.prices, snap.money.span(r))
 			}
 		}
 		if len(f.chosen[i]) > 0 {
@@ -58,8 +67,17 @@ func (f filters) failed(snap *snapshot, d uint32, active uint32) uint32 {
 			active &^= 1 << snap.values[v].facet
 		}
 	}
+	if active&priceBit != 0 && slices.ContainsFunc(f.prices, func(w worths) bool { return w.has(snap.price[d]) }) {
+		active &^= priceBit
+	}
 	return active
 }
+
+// priceFacet is the index of the facet price, priceBit it in a set of bits.
+var (
+	priceFacet = slices.Index(facetNames, facetPrice)
+	priceBit   = uint32(1) << priceFacet
+)
 
 func (f filters) passes(snap *snapshot, d uint32, kind catalog.Kind) bool {
 	return f.failed(snap, d, f.of(kind)) == 0
@@ -72,10 +90,32 @@ type facetCounter struct {
 	kind    catalog.Kind
 	active  uint32
 	counts  []int
+	// prices are the ranges of the facet price, offered or chosen, and
+	// inRange their counts.
+	prices  []PriceRange
+	worths  []worths
+	inRange []int
 }
 
-func newFacetCounter(snap *snapshot, f filters, kind catalog.Kind) *facetCounter {
-	return &facetCounter{snap: snap, filters: f, kind: kind, active: f.of(kind), counts: make([]int, len(snap.values))}
+func newFacetCounter(snap *snapshot, f filters, kind catalog.Kind, currency string) *facetCounter {
+	c := &facetCounter{snap: snap, filters: f, kind: kind, active: f.of(kind), counts: make([]int, len(snap.values))}
+	if slices.Contains(facetsOf[kind], facetPrice) {
+		c.prices = snap.money.ranges(cmp.Or(currency, snap.money.rates.Base))
+		for _, chosen := range f.chosen[priceFacet] {
+			if r, _ := ParsePriceRange(chosen); !slices.Contains(c.prices, r) {
+				c.prices = append(c.prices, r)
+			}
+		}
+	}
+	slices.SortStableFunc(c.prices, func(a, b PriceRange) int {
+		x, y := snap.money.span(a), snap.money.span(b)
+		return cmp.Or(cmp.Compare(x.low, y.low), cmp.Compare(x.high, y.high))
+	})
+	for _, r := range c.prices {
+		c.worths = append(c.worths, snap.money.span(r))
+	}
+	c.inRange = make([]int, len(c.prices))
+	return c
 }
 
 // count takes a document in and reports whether it passes all filters. One
@@ -93,6 +133,13 @@ func (c *facetCounter) count(d uint32) bool {
 		for _, v := range values {
 			if failed == 1<<c.snap.values[v].facet {
 				c.counts[v]++
+			}
+		}
+	}
+	if failed&^priceBit == 0 {
+		for i, w := range c.worths {
+			if w.has(c.snap.price[d]) {
+				c.inRange[i]++
 			}
 		}
 	}
@@ -116,23 +163,43 @@ func (c *facetCounter) facets() []Facet {
 		if !slices.Contains(facetsOf[c.kind], name) {
 			continue
 		}
-		for _, chosen := range c.filters.chosen[i] {
-			if _, ok := c.snap.valueID[facetValue{uint8(i), chosen}]; !ok {
-				values[i] = append(values[i], FacetValue{Value: chosen, Selected: true})
-			}
+		if name == facetPrice {
+			values[i] = c.priceValues()
+		} else {
+			c.arrange(i, &values[i])
 		}
-		if len(values[i]) == 0 {
-			continue
+		if len(values[i]) > 0 {
+			out = append(out, Facet{Name: name, Values: values[i]})
 		}
-		ordered := name == "month" || name == "stay" || name == "days"
-		sort.Slice(values[i], func(a, b int) bool {
-			x, y := values[i][a], values[i][b]
-			if x.Count != y.Count && !ordered {
-				return x.Count > y.Count
-			}
-			return x.Value < y.Value
-		})
-		out = append(out, Facet{Name: name, Values: values[i]})
+	}
+	return out
+}
+
+// arrange adds the chosen values that no entry has and puts all in order.
+func (c *facetCounter) arrange(facet int, values *[]FacetValue) {
+	for _, chosen := range c.filters.chosen[facet] {
+		if _, ok := c.snap.valueID[facetValue{uint8(facet), chosen}]; !ok {
+			*values = append(*values, FacetValue{Value: chosen, Selected: true})
+		}
+	}
+	name := facetNames[facet]
+	ordered := name == "month" || name == "stay" || name == "days"
+	slices.SortFunc(*values, func(a, b FacetValue) int {
+		if a.Count != b.Count && !ordered {
+			return cmp.Compare(b.Count, a.Count)
+		}
+		return cmp.Compare(a.Value, b.Value)
+	})
+}
+
+// priceValues are the ranges of prices that anything lies in, and those chosen.
+func (c *facetCounter) priceValues() []FacetValue {
+	var out []FacetValue
+	for i, r := range c.prices {
+		selected := slices.Contains(c.filters.chosen[priceFacet], r.String())
+		if c.inRange[i] > 0 || selected {
+			out = append(out, FacetValue{Value: r.String(), Count: c.inRange[i], Selected: selected})
+		}
 	}
 	return out
 }

@@ -43,6 +43,9 @@ type Request struct {
 	Page, PerPage int
 	// Filters by facet: values of one facet widen, facets narrow.
 	Filters map[string][]string
+	// Currency in which ranges of prices are offered, ISO 4217; empty is the
+	// base of the rates.
+	Currency string
 	// Sort is one of Sorts, or SortDistance; empty is relevance.
 	Sort string
 	// Near is where SortDistance measures from.
@@ -56,6 +59,8 @@ type Request struct {
 // Orders of results.
 const (
 	SortRelevance = "relevance"
+	// SortPrice puts the cheapest first, by what one patient pays at least.
+	SortPrice = "price"
 	// SortStay puts the shortest stay first.
 	SortStay = "stay"
 	// SortDeparture puts the soonest departure first.
@@ -66,7 +71,7 @@ const (
 )
 
 // Sorts lists the orders of results.
-var Sorts = []string{SortRelevance, SortStay, SortDeparture}
+var Sorts = []string{SortRelevance, SortPrice, SortStay, SortDeparture}
 
 // Result is one page of hits with what is around it.
 type Result struct {
@@ -149,18 +154,21 @@ type Relaxation struct {
 	Count int
 }
 
+// facetPrice is the facet whose values are ranges, not what entries carry.
+const facetPrice = "price"
+
 // facetNames are the facets in the order in which they are shown.
 var facetNames = []string{
 	"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer",
-	"booking_class", "stay", "records_review", "package", "agency", "month", "days",
+	"booking_class", "stay", "records_review", "package", "agency", "month", "days", facetPrice,
 }
 
 // facetsOf lists the facets of each kind.
 var facetsOf = map[catalog.Kind][]string{
 	catalog.KindTreatment: {"specialty", "service_type", "hospital", "booking_class", "stay"},
 	catalog.KindHospital:  {"specialty", "treatment", "service_type", "ownership", "pilot", "district", "language", "insurer", "records_review"},
-	catalog.KindOffering:  {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "stay", "records_review", "package", "agency", "month"},
-	catalog.KindPackage:   {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "agency", "month", "days"},
+	catalog.KindOffering:  {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "stay", "records_review", "package", "agency", "month", facetPrice},
+	catalog.KindPackage:   {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "agency", "month", "days", facetPrice},
 }
 
 // FacetNames returns the facets of a kind in the order in which they are
@@ -225,6 +233,10 @@ func (r Request) normal() (Request, error) {
 				f.Add(name, "value", "a value of this facet is not valid")
 				break
 			}
+			if _, ok := ParsePriceRange(v); name == facetPrice && !ok {
+				f.Add(name, "price_range", "write a range as ..5000USD, 2000..5000USD or 5000..USD")
+				break
+			}
 		}
 	}
 	if len(r.Ignore) > len(facetNames) {
@@ -242,7 +254,7 @@ func (r Request) key() string {
 		}
 		b.WriteByte(' ')
 	}
-	part(r.Query, string(r.Kind), r.Lang, r.Sort, strconv.Itoa(r.Page), strconv.Itoa(r.PerPage), strconv.FormatBool(r.NoFilters))
+	part(r.Query, string(r.Kind), r.Lang, r.Currency, r.Sort, strconv.Itoa(r.Page), strconv.Itoa(r.PerPage), strconv.FormatBool(r.NoFilters))
 	part(r.Ignore...)
 	if r.Near != nil {
 		part(strconv.FormatFloat(r.Near.Lat, 'g', -1, 64), strconv.FormatFloat(r.Near.Lon, 'g', -1, 64))

@@ -341,6 +341,8 @@ func (snap *snapshot) order(hits []ranked, wanted int, req Request) []ranked {
 		key = func(d uint32) int32 { return snap.stay[d] }
 	case SortDeparture:
 		key = func(d uint32) int32 { return snap.departure[d] }
+	case SortPrice:
+		key = func(d uint32) int32 { return snap.price[d] }
 	case SortDistance:
 		far := snap.distances(hits, position{req.Near.Lat, req.Near.Lon})
 		key = func(d uint32) int32 { return far[d] }

@@ -172,7 +172,7 @@ func (q *query) result() Result {
 	if len(q.matched) > 0 {
 		res.DidYouMean, res.Searched = q.corrected, q.corrected
 	}
-	counts := newFacetCounter(q.snap, q.filters, q.req.Kind)
+	counts := newFacetCounter(q.snap, q.filters, q.req.Kind, q.req.Currency)
 	var active [kindCount]uint32
 	var passed [kindCount]int
 	for k, kind := range searchable {

@@ -59,7 +59,10 @@ type snapshot struct {
 	hospital  []string
 	stay      []int32
 	departure []int32
-	quality   []uint8
+	// price in what money is worth; 0 where there is none.
+	price   []int32
+	money   exchange
+	quality []uint8
 	// positions of the hospitals of a document, where they are known.
 	positions map[uint32][]position
 	languages []uint16
@@ -130,8 +133,8 @@ func (s *snapshot) distances(hits []ranked, from position) map[uint32]int32 {
 // resultCache is the number of results kept per snapshot.
 const resultCache = 1024
 
-func newSnapshot(reader index.IndexReader, book *phrasebook) (*snapshot, error) {
-	s := &snapshot{reader: reader, book: book, valueID: map[facetValue]uint32{}, average: map[string]*[kindCount]float32{}}
+func newSnapshot(reader index.IndexReader, book *phrasebook, money exchange) (*snapshot, error) {
+	s := &snapshot{reader: reader, book: book, money: money, valueID: map[facetValue]uint32{}, average: map[string]*[kindCount]float32{}}
 	s.refs.Store(1)
 	cache, err := lru.New[string, *posting](postingCache)
 	if err != nil {
@@ -217,7 +220,7 @@ func (s *snapshot) readColumns() error {
 		s.kind[i] = noKind
 	}
 	s.id, s.treatment, s.hospital = make([]string, s.size), make([]string, s.size), make([]string, s.size)
-	s.stay, s.departure = make([]int32, s.size), make([]int32, s.size)
+	s.stay, s.departure, s.price = make([]int32, s.size), make([]int32, s.size), make([]int32, s.size)
 	s.quality, s.languages = make([]uint8, s.size), make([]uint16, s.size)
 	s.plain = make([]bool, s.size)
 	s.positions = map[uint32][]position{}
@@ -301,6 +304,12 @@ func (s *snapshot) readTag(d int, term []byte, intern map[string]string) {
 		p.lon, err2 = strconv.ParseFloat(lon, 64)
 		if err1 == nil && err2 == nil {
 			s.positions[uint32(d)] = append(s.positions[uint32(d)], p)
+		}
+	case strings.HasPrefix(tag, tagPrice):
+		code, amount, _ := strings.Cut(tag[len(tagPrice):], " ")
+		n, err := strconv.ParseInt(amount, 10, 64)
+		if w := s.money.worth(catalog.Money{Amount: n, Currency: code}); err == nil && w > 0 && (s.price[d] == 0 || w < s.price[d]) {
+			s.price[d] = w
 		}
 	case strings.HasPrefix(tag, tagTreatment):
 		s.treatment[d] = tag[len(tagTreatment):]

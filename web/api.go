@@ -60,7 +60,7 @@ type apiFacetValue struct {
 }
 
 // apiParams are the parameters of a search that are not facets.
-var apiParams = []string{"q", "kind", "lang", "page", "per_page", "sort", paramIgnore}
+var apiParams = []string{"q", "kind", "lang", "page", "per_page", "sort", "currency", paramIgnore}
 
 func (s *Server) apiSearch(c echo.Context) error {
 	ctx := c.Request().Context()
@@ -95,7 +95,7 @@ func (s *Server) apiSearch(c echo.Context) error {
 // parseAPISearch reads a search and names every parameter that is wrong: who
 // writes a program wants to know.
 func parseAPISearch(q url.Values) (search.Request, error) {
-	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: q.Get("lang"), Sort: q.Get("sort"), Filters: map[string][]string{}}
+	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: q.Get("lang"), Currency: q.Get("currency"), Sort: q.Get("sort"), Filters: map[string][]string{}}
 	if req.Kind == "" {
 		req.Kind = catalog.KindOffering
 	}
@@ -105,6 +105,12 @@ func parseAPISearch(q url.Values) (search.Request, error) {
 		f.Add("lang", "language", "use a BCP 47 language tag; there is content in %v", catalog.Languages)
 	}
 	req.Lang = lang
+	if req.Currency == "" {
+		req.Currency = defaultCurrency
+	}
+	if !catalog.ValidCurrency(req.Currency) {
+		f.Add("currency", "currency", "use an ISO 4217 code such as USD")
+	}
 	number := func(name string, to *int, limit int) {
 		if !q.Has(name) {
 			return

@@ -128,7 +128,7 @@ func packagesAction(p templates.Page, o catalog.Offering, packages []catalog.Pac
 func lowest(p templates.Page, packages []catalog.Package) (string, bool) {
 	var low catalog.Money
 	for i, pkg := range packages {
-		m, ok := p.Convert(packageFrom(pkg), p.Currency)
+		m, ok := p.Convert(pkg.From(), p.Currency)
 		if !ok {
 			return "", false
 		}
@@ -137,21 +137,6 @@ func lowest(p templates.Page, packages []catalog.Package) (string, bool) {
 		}
 	}
 	return p.Money(templates.WholeUnits(low)), true
-}
-
-// packageFrom is what a package costs one patient with the first room, without
-// what the hospital bills later and nobody knows yet.
-func packageFrom(pkg catalog.Package) catalog.Money {
-	sum := catalog.Money{Currency: pkg.Currency}
-	for _, l := range pkg.Lines {
-		if l.Per == catalog.PerBooking && l.Amount != nil {
-			sum.Amount += l.Amount.Amount
-		}
-	}
-	if len(pkg.Options.Rooms) > 0 {
-		sum.Amount += pkg.Options.Rooms[0].Surcharge.Amount
-	}
-	return sum
 }
 
 // stayPoints says how many nights on the ward and days in the city.
@@ -359,7 +344,7 @@ func packageCard(p templates.Page, pkg catalog.Package, agency catalog.Organisat
 		Pills:      []templates.Pill{{Text: p.T("card.recovery_checked"), Tone: ""}},
 		PriceLabel: p.T("card.package_price"),
 	}
-	price, original := templates.Approximate(p, packageFrom(pkg))
+	price, original := templates.Approximate(p, pkg.From())
 	c.Price, c.PriceOriginal = p.T("card.from", "price", price), original
 	if len(starts) > 0 {
 		c.Points = append(c.Points, templates.Point{Icon: "plane", Text: p.T("card.starts", "dates", dates(p, starts))})

@@ -249,7 +249,7 @@ func TestSearchRefusesWhatMakesNoSense(t *testing.T) {
 		"/search?page=x":                                    http.StatusUnprocessableEntity,
 		"/search?page=500":                                  http.StatusNotFound,
 		"/search?kind=car":                                  http.StatusUnprocessableEntity,
-		"/search?sort=price":                                http.StatusUnprocessableEntity,
+		"/search?sort=random":                               http.StatusUnprocessableEntity,
 		"/search?q=" + strings.Repeat("a", 600):             http.StatusUnprocessableEntity,
 		"/search?q=" + strings.Repeat("a", 10<<10):          http.StatusRequestEntityTooLarge,
 		"/search?q=%00%1f%e2%80%ae":                         http.StatusOK,
@@ -704,7 +704,7 @@ func TestParseSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := parseSearch(q, "ru")
+	r, err := parseSearch(q, "ru", "EUR")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -771,7 +771,7 @@ func TestPackageFrom(t *testing.T) {
 	pkg := catalog.Package{Currency: "CNY", Lines: []catalog.PriceLine{
 		{Per: catalog.PerBooking, Amount: cny(1000)}, {Per: catalog.PerCompanion, Amount: cny(400)}, {Per: catalog.PerBooking}, {Per: catalog.PerBooking, Amount: cny(50)},
 	}, Options: catalog.Options{Rooms: []catalog.Room{{Surcharge: *cny(10)}, {Surcharge: *cny(500)}}}}
-	if got := packageFrom(pkg); got != *cny(1060) {
+	if got := pkg.From(); got != *cny(1060) {
 		t.Errorf("from %v, want 1060 CNY", got)
 	}
 }

@@ -93,16 +93,16 @@ func startServer() (_ *testServer, err error) {
 		return nil, fmt.Errorf("seed: %v %v", err, report.Errors)
 	}
 	log := slog.New(slog.DiscardHandler)
-	index, err := search.Open(ctx, search.Config{Dir: dir + "/index", Catalog: cat, Now: time.Now, Log: log})
+	rates, err := seed.Rates()
+	if err != nil {
+		return nil, err
+	}
+	index, err := search.Open(ctx, search.Config{Dir: dir + "/index", Catalog: cat, Now: time.Now, Log: log, Rates: rates})
 	if err != nil {
 		return nil, err
 	}
 	closers = append(closers, func() { _ = index.Close() })
 	analytics, err := search.NewAnalytics(ctx, engine, time.Now)
-	if err != nil {
-		return nil, err
-	}
-	rates, err := seed.Rates()
 	if err != nil {
 		return nil, err
 	}

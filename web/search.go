@@ -28,7 +28,7 @@ var searchKinds = []catalog.Kind{catalog.KindOffering, catalog.KindPackage, cata
 const openFacets = 4
 
 // pageFacets are the facets that the page offers, most telling first.
-var pageFacets = []string{"specialty", "stay", "days", "month", "hospital", "district", "ownership", "pilot", "language", "insurer",
+var pageFacets = []string{"specialty", "price", "stay", "days", "month", "hospital", "district", "ownership", "pilot", "language", "insurer",
 	"booking_class", "service_type", "records_review", "package", "agency", "treatment"}
 
 func (s *Server) searchRoutes(e *echo.Echo) {
@@ -40,7 +40,7 @@ func (s *Server) searchRoutes(e *echo.Echo) {
 
 func (s *Server) searchPage(c echo.Context) error {
 	ctx := c.Request().Context()
-	req, err := parseSearch(c.QueryParams(), langOf(c))
+	req, err := parseSearch(c.QueryParams(), langOf(c), s.currencyOf(c))
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func lastPage(total int) int { return max(1, (min(total, search.MaxDepth)+hitsPe
 
 // parseSearch reads a search from an address. Parameters that mean nothing
 // here are left alone, since addresses carry the marks of those who share them.
-func parseSearch(q url.Values, lang string) (search.Request, error) {
-	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: lang, Page: 1, PerPage: hitsPerPage, Sort: q.Get("sort")}
+func parseSearch(q url.Values, lang, currency string) (search.Request, error) {
+	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: lang, Currency: currency, Page: 1, PerPage: hitsPerPage, Sort: q.Get("sort")}
 	if req.Kind == "" {
 		req.Kind = catalog.KindOffering
 	}
@@ -259,6 +259,7 @@ func sortOptions(p templates.Page, req search.Request) []templates.Option {
 	var out []templates.Option
 	for _, order := range search.Sorts {
 		if order == search.SortDeparture && req.Kind != catalog.KindPackage && req.Kind != catalog.KindOffering ||
+			order == search.SortPrice && !slices.Contains(search.FacetNames(req.Kind), "price") ||
 			order == search.SortStay && req.Kind == catalog.KindHospital {
 			continue
 		}
@@ -329,8 +330,26 @@ func (s *Server) facetLabel(ctx context.Context, p templates.Page, facet, value 
 		return specialtyName(p, value)
 	case "stay", "days":
 		return p.Or("days."+value, value)
+	case "price":
+		return priceLabel(p, value)
 	}
 	return p.Or(facet+"."+value, value)
+}
+
+// priceLabel names a range of prices.
+func priceLabel(p templates.Page, value string) string {
+	r, ok := search.ParsePriceRange(value)
+	if !ok {
+		return value
+	}
+	low, high := p.Money(catalog.MainUnits(r.Low, r.Currency)), p.Money(catalog.MainUnits(r.High, r.Currency))
+	switch {
+	case r.Low == 0:
+		return p.T("price.up_to", "high", high)
+	case r.High == 0:
+		return p.T("price.above", "low", low)
+	}
+	return p.T("price.between", "low", low, "high", high)
 }
 
 // whyOf leaves out what explains itself: a word that stands in the hit.

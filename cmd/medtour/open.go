@@ -48,7 +48,11 @@ func openCatalog(ctx context.Context, cfg *Config) (store.Engine, *catalog.Catal
 
 // openSearch opens the index of this node, building it where it is missing.
 func openSearch(ctx context.Context, cfg *Config, cat *catalog.Catalog, log *slog.Logger, progress func(done, total int)) (*search.Engine, error) {
-	return search.Open(ctx, search.Config{Dir: filepath.Join(cfg.Data, "index"), Catalog: cat, Now: time.Now, Log: log, Progress: progress})
+	rates, err := loadRates(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return search.Open(ctx, search.Config{Dir: filepath.Join(cfg.Data, "index"), Catalog: cat, Now: time.Now, Log: log, Rates: rates, Progress: progress})
 }
 
 // seedIfEmpty loads the starting catalogue into an empty one.
