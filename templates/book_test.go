@@ -234,14 +234,29 @@ func TestSketchPartsDots(t *testing.T) {
 
 func TestWaits(t *testing.T) {
 	usd := func(n int64) catalog.Money { return catalog.Money{Amount: n, Currency: "USD"} }
-	q := checkout.Quote{Deposit: usd(100), Lines: []checkout.QuoteLine{{ID: "bill"}}}
+	now := day("2026-12-01")
+	q := checkout.Quote{Deposit: usd(100), Lines: []checkout.QuoteLine{{ID: "bill"}}, Start: day("2027-01-31"),
+		Policy: catalog.Policy{Tiers: []catalog.Tier{{DaysBefore: 30, RefundBasisPoints: 10_000}}}}
+	closed, soon := &checkout.ClosedDeparture{Until: now.Add(time.Hour)}, now.Add(time.Hour)
+	sent := func(at time.Time) []checkout.RefundRecord {
+		return []checkout.RefundRecord{{Amount: usd(50), Status: checkout.RefundSucceeded, Changed: at}}
+	}
 	for name, c := range map[string]struct {
 		b    checkout.Booking
 		want []string
 	}{
 		"holding":       {checkout.Booking{State: checkout.StateHolding}, []string{"pay"}},
-		"awaiting":      {checkout.Booking{State: checkout.StateAwaiting}, []string{"hospital", "arrival", "bill"}},
-		"confirmed":     {checkout.Booking{State: checkout.StateConfirmed}, []string{"arrival", "bill"}},
+		"bank at work":  {checkout.Booking{State: checkout.StateHolding, Attempts: []checkout.Attempt{{Status: checkout.AttemptPending}}}, []string{"bank"}},
+		"awaiting":      {checkout.Booking{State: checkout.StateAwaiting}, []string{"hospital", "policy", "arrival", "bill"}},
+		"asked":         {checkout.Booking{State: checkout.StateAwaiting, Question: &checkout.Question{}}, []string{"reply", "hospital_then", "policy", "arrival", "bill"}},
+		"confirmed":     {checkout.Booking{State: checkout.StateConfirmed}, []string{"policy", "arrival", "bill"}},
+		"free exit":     {checkout.Booking{State: checkout.StateConfirmed, FreeExitUntil: soon}, []string{"exit", "policy", "arrival", "bill"}},
+		"exit over":     {checkout.Booking{State: checkout.StateConfirmed, FreeExitUntil: now}, []string{"policy", "arrival", "bill"}},
+		"closed":        {checkout.Booking{State: checkout.StateConfirmed, Closed: closed}, []string{"closed"}},
+		"closed, ended": {checkout.Booking{State: checkout.StateCancelled, Closed: closed}, nil},
+		"moving":        {checkout.Booking{State: checkout.StateConfirmed, Moving: &checkout.Quote{}}, []string{"moving", "policy", "arrival", "bill"}},
+		"refunded":      {checkout.Booking{State: checkout.StateDeclined, Refunds: sent(now.AddDate(0, 0, -13))}, []string{"refund_sent"}},
+		"long refunded": {checkout.Booking{State: checkout.StateDeclined, Refunds: sent(now.AddDate(0, 0, -15))}, nil},
 		"expired":       {checkout.Booking{State: checkout.StateExpired}, nil},
 		"refunding":     {checkout.Booking{State: checkout.StateDeclined, RefundPending: usd(100)}, []string{"refund"}},
 		"refund failed": {checkout.Booking{State: checkout.StateCancelled, RefundPending: usd(100), RefundStatus: checkout.RefundFailed}, []string{"refund_failed"}},
@@ -250,8 +265,11 @@ func TestWaits(t *testing.T) {
 	} {
 		c.b.Quote = q
 		var got []string
-		for _, w := range waits(c.b) {
+		for _, w := range waits(c.b, now) {
 			got = append(got, w.Key)
+			if !LocaleFor("en").Has("booking.waits."+w.Key) || w.Otherwise && !LocaleFor("en").Has("booking.otherwise."+w.Key) {
+				t.Errorf("%s: there is no message of %s", name, w.Key)
+			}
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
@@ -263,10 +281,19 @@ func TestStateKey(t *testing.T) {
 	for want, b := range map[string]checkout.Booking{
 		"expired": {State: checkout.StateExpired, Reason: checkout.ReasonUnpaid}, "expired-full": {State: checkout.StateExpired, Reason: checkout.ReasonFull},
 		"declined": {State: checkout.StateDeclined, Reason: "no bed"}, "declined-silence": {State: checkout.StateDeclined, Reason: checkout.ReasonSilence},
-		"confirmed": {State: checkout.StateConfirmed, Quote: checkout.Quote{BookingClass: catalog.OnAcceptance}}, "confirmed-instant": {State: checkout.StateConfirmed, Quote: checkout.Quote{BookingClass: catalog.Instant}},
+		"declined-incomplete": {State: checkout.StateDeclined, Reason: checkout.ReasonIncomplete}, "cancelled": {State: checkout.StateCancelled, Cause: catalog.CauseVisa},
+		"cancelled-closed": {State: checkout.StateCancelled, Cause: checkout.CauseClosed, Closed: &checkout.ClosedDeparture{}},
+		"departure-closed": {State: checkout.StateConfirmed, Closed: &checkout.ClosedDeparture{}}, "asked": {State: checkout.StateAwaiting, Question: &checkout.Question{}},
+		"holding-pending": {State: checkout.StateHolding, Attempts: []checkout.Attempt{{Status: checkout.AttemptPending}}},
+		"confirmed":       {State: checkout.StateConfirmed, Quote: checkout.Quote{BookingClass: catalog.OnAcceptance}}, "confirmed-instant": {State: checkout.StateConfirmed, Quote: checkout.Quote{BookingClass: catalog.Instant}},
 	} {
 		if got := stateKey(b); got != want {
 			t.Errorf("%+v: %q, want %q", b.State, got, want)
+		}
+		for _, key := range []string{"booking.state." + pillKey(b), "booking.title." + want, "booking.text." + want} {
+			if !LocaleFor("en").Has(key) {
+				t.Errorf("there is no message %s", key)
+			}
 		}
 	}
 	for _, s := range checkout.States {
@@ -280,12 +307,21 @@ func TestStateKey(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	deposit, refund := catalog.Money{Amount: 10_000, Currency: "USD"}, catalog.Money{Amount: 5_000, Currency: "USD"}
+	at := day("2026-12-01").Add(time.Hour)
 	b := checkout.Booking{
 		Quote:   checkout.Quote{Deposit: deposit, AnswerHours: 72},
 		Refunds: []checkout.RefundRecord{{Number: 1, ID: "re_1", Amount: refund}},
 		Timeline: []checkout.Entry{
 			{Kind: checkout.EntryCreated}, {Kind: checkout.EntryPlaceClaimed}, {Kind: checkout.EntryAttempt}, {Kind: checkout.EntrySessionOpened},
-			{Kind: checkout.EntryPaid, Amount: &deposit}, {Kind: checkout.EntryDeclined, Reason: "no bed is free"},
+			{Kind: checkout.EntryPaid, Amount: &deposit},
+			{Kind: checkout.EntryReminded, To: checkout.ToHospital}, {Kind: checkout.EntryAsked, Text: "Since when?", Reason: "not for the patient", Until: at},
+			{Kind: checkout.EntryReminded, To: checkout.ToPatient}, {Kind: checkout.EntryReplied, Text: "Since May."},
+			{Kind: checkout.EntryEstimated, Amount: &deposit}, {Kind: checkout.EntryEstimated, Amount: &refund, Until: at},
+			{Kind: checkout.EntryDepartureClosed, Reason: "too few"}, {Kind: checkout.EntryMoveAsked, Quote: &checkout.Quote{Start: day("2027-01-31")}},
+			{Kind: checkout.EntryMoved}, {Kind: checkout.EntryPlaceReleased, StartKey: "old"},
+			{Kind: checkout.EntryPayoutRequested, Amount: &deposit}, {Kind: checkout.EntryPayoutSent}, {Kind: checkout.EntryPayoutFailed},
+			{Kind: checkout.EntryResolved, Method: "note"}, {Kind: checkout.EntryResolved, Method: "bank", Amount: &refund},
+			{Kind: checkout.EntryDeclined, Reason: "no bed is free"}, {Kind: checkout.EntryDeclined, Reason: checkout.ReasonIncomplete},
 			{Kind: checkout.EntryDeclined, Reason: checkout.ReasonSilence}, {Kind: checkout.EntryCancelled, Cause: catalog.CauseVisa, Amount: &refund},
 			{Kind: checkout.EntryRefundRequested, Refund: 1, Amount: &refund}, {Kind: checkout.EntryRefundSent, Refund: 1, RefundID: "re_1", Status: "pending"},
 			{Kind: checkout.EntryRefundUpdated, RefundID: "re_1", Status: "succeeded"}, {Kind: checkout.EntryRefundUpdated, RefundID: "re_1", Status: "succeeded"},
@@ -295,11 +331,67 @@ func TestEvents(t *testing.T) {
 	for _, e := range events(testPage("en"), b) {
 		got = append(got, strings.TrimSpace(strings.ReplaceAll(e.Text, "\u00a0", " ")+" "+e.Said))
 	}
-	want := []string{"You made the booking.", "A place was held for you.", "USD 100.00 was paid.", "The hospital declined the case. no bed is free",
+	want := []string{"You made the booking.", "A place was held for you.", "USD 100.00 was paid.",
+		"The hospital was reminded to answer.", "The hospital asked you for more, to be answered by 1 December 2026, 09:00 Shanghai time. Since when?",
+		"You were reminded to reply.", "You replied. Since May.", "The hospital gave an estimate: USD 100.00.",
+		"The hospital raised its estimate to USD 50.00. You may leave with a full refund until 1 December 2026, 09:00 Shanghai time.",
+		"The agency closed the departure. too few", "A move to 31 January 2027 was asked for.", "The booking was moved to 31 January 2027.",
+		"The refund of USD 50.00 was paid by bank transfer.",
+		"The hospital declined the case. no bed is free", "No reply came in time, so the case was closed.",
 		"The hospital did not answer within 72 hours.", "The booking was cancelled (My visa was refused). USD 50.00 comes back.",
 		"A refund of USD 50.00 was asked for.", "The refund of USD 50.00 is under way.", "The refund of USD 50.00 was sent."}
 	if !slices.Equal(got, want) {
 		t.Errorf("the history is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestRefundShownBy(t *testing.T) {
+	for sent, want := range map[string]string{"2026-11-23T00:00": "2026-12-07", "2026-11-20T15:59": "2026-12-04", "2026-11-20T16:00": "2026-12-04", "2026-11-22T16:00": "2026-12-07"} {
+		at, err := time.Parse("2006-01-02T15:04", sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := refundShownBy(at).Format(time.DateOnly); got != want {
+			t.Errorf("sent %s: %s, want %s", sent, got, want)
+		}
+	}
+}
+
+func TestUTC(t *testing.T) {
+	for at, want := range map[time.Duration]string{time.Hour: "01:00 UTC", 16 * time.Hour: "1 December 2026, 16:00 UTC"} {
+		if got := LocaleFor("en").UTC(day("2026-12-01").Add(at)); got != want {
+			t.Errorf("%s: %q, want %q", at, got, want)
+		}
+	}
+}
+
+func TestChangeOf(t *testing.T) {
+	cny := func(n int64) *catalog.Money { return &catalog.Money{Amount: n, Currency: "CNY"} }
+	b := checkout.Booking{AcceptedEstimate: cny(30_000), Estimates: []checkout.Estimate{{Amount: *cny(30_000)}, {Amount: *cny(42_000)}}}
+	if c := changeOf(b); !c.Revised || c.Difference != *cny(12_000) || c.BasisPoints != 4_000 {
+		t.Errorf("raised: %+v", c)
+	}
+	b.Estimates = append(b.Estimates, checkout.Estimate{Amount: *cny(29_700)})
+	if c := changeOf(b); !c.Revised || c.Difference != *cny(-300) || c.BasisPoints != -100 {
+		t.Errorf("lowered: %+v", c)
+	}
+	b.Estimates = b.Estimates[:1]
+	if c := changeOf(b); c.Revised || c.Last != *cny(30_000) {
+		t.Errorf("as it was: %+v", c)
+	}
+}
+
+// TestMoveLines: the differences of the lines add up to that of the total.
+func TestMoveLines(t *testing.T) {
+	usd := func(n int64) *catalog.Money { return &catalog.Money{Amount: n, Currency: "USD"} }
+	before := checkout.Quote{Choice: checkout.Choice{Currency: "USD"}, Lines: []checkout.QuoteLine{{ID: "hotel", Amount: usd(100)}, {ID: "tour", Amount: usd(20)}, {ID: "bill"}}}
+	after := checkout.Quote{Choice: checkout.Choice{Currency: "USD"}, Lines: []checkout.QuoteLine{{ID: "hotel", Amount: usd(130)}, {ID: "bill"}, {ID: "gift", Amount: usd(5)}}}
+	var got []int64
+	for _, l := range moveLines(before, after) {
+		got = append(got, l.Difference.Amount)
+	}
+	if !slices.Equal(got, []int64{30, 0, 5, -20}) {
+		t.Errorf("the differences are %v", got)
 	}
 }
 

@@ -148,14 +148,14 @@ func TestJourney(t *testing.T) {
 			if a.Header.Get("Cache-Control") != "no-store" || booking.Find(`meta[name="robots"][content="noindex"]`).Length() != 1 {
 				t.Error("a booking page may be kept by caches or search engines")
 			}
-			if booking.Find(".waits .deadline").Length() == 0 || booking.Find(".demo-box button").Length() != 2 {
+			if booking.Find(".waits .deadline").Length() == 0 || booking.Find(".demo-box button").Length() != 5 {
 				t.Error("the deadline or the demo control is missing")
 			}
-			if got := s.sent(t, s.post(t, bookingPath+"/demo", url.Values{"answer": {"accept"}})); got != bookingPath {
+			if got := s.sent(t, s.post(t, bookingPath+"/demo", url.Values{"act": {"accept"}})); got != bookingPath {
 				t.Errorf("the demo hospital sends to %s", got)
 			}
 			confirmed := s.page(t, bookingPath)
-			if state(confirmed) != "confirmed" || confirmed.Find(".demo-box").Length() != 0 {
+			if state(confirmed) != "confirmed" || confirmed.Find(`.demo-box [value="accept"]`).Length() != 0 {
 				t.Errorf("the booking is %q after the hospital accepted", state(confirmed))
 			}
 			receipt := s.page(t, bookingPath+"/receipt")
@@ -178,43 +178,197 @@ func TestJourney(t *testing.T) {
 }
 
 // messageKey finds keys of messages that have no text.
-var messageKey = regexp.MustCompile(`\b(pkg|plan|price|quote|booking|policy|patient|due|payee|event|refund|cancel|receipt|deposits|sketch|steps|demo|field|form|left)\.[a-z]+[a-z_.-]*`)
+var messageKey = regexp.MustCompile(`\b(pkg|plan|price|quote|booking|policy|patient|due|payee|event|refund|cancel|receipt|deposits|closed|question|estimate|move|time|sketch|steps|demo|field|form|left)\.[a-z]+[a-z_.-]*`)
 
 // TestBookPagesSpeakEveryLanguage opens every page of the path in every
-// language and looks for text without translation.
+// language, through all that can happen to a booking, and looks for text
+// without translation.
 func TestBookPagesSpeakEveryLanguage(t *testing.T) {
 	s := newTestServer(t)
+	const pkg = "pancreas-a-month-near-ruijin-er-road"
 	for i, lang := range catalog.Languages {
 		t.Run(lang, func(t *testing.T) {
-			start := s.openStart(t, "tuina-warm-hands-slow-days", i)
+			start := s.openStart(t, pkg, i+6)
 			choice := url.Values{"start": {start.Key}, "companions": {"2"}}
 			in := func(path string) string { return templates.Page{}.URLIn(lang, path) }
-			booking := s.booked(t, lang, "tuina-warm-hands-slow-days", choice)
-			for _, path := range []string{in("/packages/tuina-warm-hands-slow-days"), in("/packages/scoliosis-six-weeks-in-yangpu"),
-				s.quote(t, lang, "tuina-warm-hands-slow-days", choice), booking, booking + "/cancel", booking + "/receipt", in("/how-deposits-work")} {
-				doc := s.page(t, path)
-				if key := messageKey.FindString(doc.Find("main").Text()); key != "" {
-					t.Errorf("%s shows the key %s", path, key)
-				}
-				if doc.Find("h1").Length() != 1 || doc.Find("title").Text() == "" {
-					t.Errorf("%s needs one h1 and a title", path)
-				}
-				doc.Find("main input:not([type=hidden]), main select, main textarea").Each(func(_ int, c *goquery.Selection) {
-					id := c.AttrOr("id", "-")
-					if doc.Find(`label[for="`+id+`"]`).Length() == 0 && c.Closest("label").Length() == 0 && c.AttrOr("aria-label", "") == "" {
-						t.Errorf("%s: the control %q has no label", path, c.AttrOr("name", ""))
-					}
-				})
-				ids := map[string]bool{}
-				doc.Find("[id]").Each(func(_ int, e *goquery.Selection) {
-					if id := e.AttrOr("id", ""); ids[id] {
-						t.Errorf("%s: the id %q is there twice", path, id)
-					} else {
-						ids[id] = true
-					}
-				})
+			booking := s.booked(t, lang, pkg, choice)
+			for _, path := range []string{in("/packages/" + pkg), in("/packages/scoliosis-six-weeks-in-yangpu"), s.quote(t, lang, pkg, choice),
+				booking, booking + "/cancel", booking + "/move", booking + "/receipt", in("/how-deposits-work")} {
+				s.speaks(t, path)
 			}
+			act := func(form url.Values) {
+				t.Helper()
+				s.sent(t, s.post(t, booking+"/demo", form))
+				s.speaks(t, booking)
+			}
+			act(url.Values{"act": {"estimate"}, "amount": {"1000"}})
+			act(url.Values{"act": {"ask"}, "question": {"?"}})
+			s.sent(t, s.post(t, booking+"/reply", url.Values{"reply": {"!"}}))
+			act(url.Values{"act": {"accept"}})
+			act(url.Values{"act": {"estimate"}, "amount": {"2000"}})
+			s.speaks(t, booking+"/cancel")
+			act(url.Values{"act": {"close"}})
+			s.speaks(t, booking+"/cancel")
+			s.sent(t, s.post(t, booking+"/cancel", s.cancelForm(t, booking, "departure-closed")))
+			s.speaks(t, booking)
+			s.speaks(t, booking+"/refunds/1")
 		})
+	}
+}
+
+// speaks checks a page: no key of a message for a text, one h1, a title, a
+// label for every control, every id once.
+func (s *testServer) speaks(t testing.TB, path string) {
+	t.Helper()
+	doc := s.page(t, path)
+	if key := messageKey.FindString(doc.Find("main").Text()); key != "" {
+		t.Errorf("%s shows the key %s", path, key)
+	}
+	if doc.Find("h1").Length() != 1 || doc.Find("title").Text() == "" {
+		t.Errorf("%s needs one h1 and a title", path)
+	}
+	doc.Find("main input:not([type=hidden]), main select, main textarea").Each(func(_ int, c *goquery.Selection) {
+		id := c.AttrOr("id", "-")
+		if doc.Find(`label[for="`+id+`"]`).Length() == 0 && c.Closest("label").Length() == 0 && c.AttrOr("aria-label", "") == "" {
+			t.Errorf("%s: the control %q has no label", path, c.AttrOr("name", ""))
+		}
+	})
+	ids := map[string]bool{}
+	doc.Find("[id]").Each(func(_ int, e *goquery.Selection) {
+		if id := e.AttrOr("id", ""); ids[id] {
+			t.Errorf("%s: the id %q is there twice", path, id)
+		} else {
+			ids[id] = true
+		}
+	})
+}
+
+// cancelForm is the form of a reason as the page of a booking has it, with its
+// box ticked.
+func (s *testServer) cancelForm(t testing.TB, booking, cause string) url.Values {
+	t.Helper()
+	return hidden(s.page(t, booking+"/cancel").Find(`section[data-cause="` + cause + `"]`))
+}
+
+// hidden reads the hidden fields of a form whose box is ticked.
+func hidden(form *goquery.Selection) url.Values {
+	out := url.Values{"sure": {"yes"}}
+	form.Find("input[type=hidden]").Each(func(_ int, i *goquery.Selection) { out.Set(i.AttrOr("name", ""), i.AttrOr("value", "")) })
+	return out
+}
+
+// TestHospitalAsksAndRevises goes through a question of the hospital and a
+// revised estimate as the patient sees them.
+func TestHospitalAsksAndRevises(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "endoscopy-two-weeks-close-to-the-hospital"
+	path := s.booked(t, "en", pkg, url.Values{"start": {s.openStart(t, pkg, 6).Key}})
+	s.sent(t, s.post(t, path+"/demo", url.Values{"act": {"estimate"}, "amount": {"30000"}}))
+	s.sent(t, s.post(t, path+"/demo", url.Values{"act": {"ask"}, "question": {"Since <b>when</b>?"}}))
+	doc := s.page(t, path)
+	if got := text(doc.Find(".turn blockquote")); got != "Since <b>when</b>?" || doc.Find(".turn .deadline time").Length() != 1 {
+		t.Errorf("the question is shown as %q", got)
+	}
+	for _, reply := range []string{" \n", strings.Repeat("x", 2001)} {
+		doc = want(t, s.post(t, path+"/reply", url.Values{"reply": {reply}}), http.StatusUnprocessableEntity)
+		if doc.Find("#error-reply").Length() != 1 || doc.Find("#reply").Text() != reply {
+			t.Error("the fault is not beside the reply, or what was typed is lost")
+		}
+	}
+	s.sent(t, s.post(t, path+"/reply", url.Values{"reply": {"Since May."}}))
+	doc = s.page(t, path)
+	if doc.Find(".turn").Length() != 0 || !strings.Contains(text(doc.Find(".history")), "Since May.") {
+		t.Error("the reply is not in the history, or the question still waits")
+	}
+	want(t, s.post(t, path+"/reply", url.Values{"reply": {"And June."}}), http.StatusConflict)
+
+	s.sent(t, s.post(t, path+"/demo", url.Values{"act": {"accept"}}))
+	if s.page(t, path+"/cancel").Find(`[data-cause="revised-plan"]`).Length() != 0 {
+		t.Error("a free exit without a revised estimate")
+	}
+	s.sent(t, s.post(t, path+"/demo", url.Values{"act": {"estimate"}, "amount": {"42000"}}))
+	doc = s.page(t, path)
+	if got := text(doc.Find(".compare")); !strings.Contains(got, "30,000.00") || !strings.Contains(got, "42,000.00") || !strings.Contains(got, "+40%") {
+		t.Errorf("the estimates are compared as %q", got)
+	}
+	deposit := text(doc.Find(".buy .rows").First().Find(".total dd"))
+	if got := text(s.page(t, path+"/cancel").Find(`section[data-cause="revised-plan"] .total dd`)); got != deposit {
+		t.Errorf("leaving pays back %s of %s", got, deposit)
+	}
+	s.sent(t, s.post(t, path+"/cancel", s.cancelForm(t, path, "revised-plan")))
+	if got := text(s.page(t, path+"/refunds/1").Find(".price.big")); got != deposit {
+		t.Errorf("%s of %s came back", got, deposit)
+	}
+}
+
+// TestMove moves a booking to another date and to others that it cannot have.
+func TestMove(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "cataract-quiet-mornings-in-fenglin"
+	from, to := s.openStart(t, pkg, 8), s.openStart(t, pkg, 9)
+	path := s.booked(t, "en", pkg, url.Values{"start": {from.Key}})
+	doc := s.page(t, path+"/move?start="+to.Key)
+	if doc.Find(`#start option[value="`+from.Key+`"]`).Length() != 0 || doc.Find("#start option[selected]").AttrOr("value", "") != to.Key {
+		t.Error("the wrong dates are offered")
+	}
+	form := hidden(doc.Find(`form[method="post"]`))
+	elsewhere := s.openStart(t, "icl-by-the-west-bund", 8)
+	for name, c := range map[string]struct {
+		field, value string
+		status       int
+	}{
+		"unsure": {"sure", "", http.StatusUnprocessableEntity}, "no amount": {"amount", "x", http.StatusUnprocessableEntity},
+		"other amount": {"amount", "-500", http.StatusConflict}, "other currency": {"currency", "JPY", http.StatusConflict},
+		"no such date": {"start", "no-such_2026-01-01", http.StatusUnprocessableEntity}, "other package": {"start", elsewhere.Key, http.StatusUnprocessableEntity},
+		"same date": {"start", from.Key, http.StatusConflict},
+	} {
+		bad := url.Values{}
+		for k, v := range form {
+			bad[k] = v
+		}
+		bad.Set(c.field, c.value)
+		doc := want(t, s.post(t, path+"/move", bad), c.status)
+		if doc.Find("[role=alert]").Length() == 0 {
+			t.Errorf("%s: nothing says what is wrong", name)
+		}
+	}
+	want(t, s.get(t, path+"/move?start="+elsewhere.Key), http.StatusUnprocessableEntity)
+	if got := s.openStart(t, pkg, 8); got.Key != from.Key || got.Left != from.Left-1 {
+		t.Fatal("the booking has left its date though nothing was moved")
+	}
+	for range 2 { // the second time is a replay
+		if got := s.sent(t, s.post(t, path+"/move", form)); got != path {
+			t.Errorf("moving leads to %s", got)
+		}
+	}
+	if got := text(s.page(t, path).Find(".history")); strings.Count(got, "was moved to") != 1 {
+		t.Errorf("the history says %s", got)
+	}
+	if a, b := s.openStart(t, pkg, 8), s.openStart(t, pkg, 9); a.Left != from.Left || b.Left != to.Left-1 {
+		t.Errorf("%d and %d places are left, want %d and %d", a.Left, b.Left, from.Left, to.Left-1)
+	}
+	late := s.booked(t, "en", pkg, url.Values{"start": {s.openStart(t, pkg, 0).Key}})
+	want(t, s.get(t, late+"/move"), http.StatusConflict)
+}
+
+// TestClosedDepartureOfBooking looks at a booking whose departure the agency
+// closes: it can move without conditions.
+func TestClosedDepartureOfBooking(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "tcm-skin-two-weeks-by-longhua"
+	start := s.openStart(t, pkg, 1)
+	path := s.booked(t, "ru", pkg, url.Values{"start": {start.Key}})
+	s.sent(t, s.post(t, path+"/demo", url.Values{"act": {"close"}}))
+	doc := s.page(t, path)
+	if doc.Find("#b-closed").Length() != 1 || doc.Find(".turn .deadline time").Length() != 1 {
+		t.Error("nothing says that the departure was closed, and until when to choose")
+	}
+	if n := s.page(t, path+"/cancel").Find("section[data-cause]").Length(); n != 1 {
+		t.Errorf("%d reasons to cancel, want 1: they are all the same", n)
+	}
+	s.sent(t, s.post(t, path+"/move", hidden(s.page(t, path+"/move").Find(`form[method="post"]`))))
+	if s.page(t, path).Find("#b-closed").Length() != 0 {
+		t.Error("the booking is moved and still says that its departure was closed")
 	}
 }
 
@@ -399,11 +553,11 @@ func TestForgedBookingLinks(t *testing.T) {
 		last = "B"
 	}
 	for name, token := range map[string]string{"no signature": id, "other signature": id + "." + signature[:len(signature)-1] + last, "other booking": strings.Repeat("a", 26) + "." + signature} {
-		for _, page := range []string{"", "/return", "/cancel", "/receipt", "/refund", "/calendar.ics"} {
+		for _, page := range []string{"", "/return", "/cancel", "/move", "/receipt", "/refunds/1", "/calendar.ics"} {
 			want(t, s.get(t, "/bookings/"+token+page), http.StatusNotFound)
 		}
-		for _, action := range []string{"/pay", "/cancel", "/demo"} {
-			if a := s.post(t, "/bookings/"+token+action, url.Values{"answer": {"accept"}}); a.StatusCode != http.StatusNotFound {
+		for _, action := range []string{"/pay", "/reply", "/move", "/cancel", "/demo"} {
+			if a := s.post(t, "/bookings/"+token+action, url.Values{"act": {"accept"}}); a.StatusCode != http.StatusNotFound {
 				t.Errorf("%s: POST %s answers %d", name, action, a.StatusCode)
 			}
 		}
@@ -432,13 +586,7 @@ func TestCancel(t *testing.T) {
 	if n := doc.Find("section[data-cause]").Length(); n != 4 {
 		t.Fatalf("%d reasons, want 4", n)
 	}
-	form := func(cause string) url.Values {
-		out := url.Values{"sure": {"yes"}}
-		doc.Find(`section[data-cause="` + cause + `"] input[type=hidden]`).Each(func(_ int, i *goquery.Selection) {
-			out.Set(i.AttrOr("name", ""), i.AttrOr("value", ""))
-		})
-		return out
-	}
+	form := func(cause string) url.Values { return s.cancelForm(t, path, cause) }
 	unsure := form("mind")
 	unsure.Del("sure")
 	want(t, s.post(t, path+"/cancel", unsure), http.StatusUnprocessableEntity)
@@ -458,10 +606,16 @@ func TestCancel(t *testing.T) {
 	if state(cancelled) != "cancelled" || cancelled.Find("#b-refund").Length() != 1 {
 		t.Errorf("the booking is %q, refund shown: %d", state(cancelled), cancelled.Find("#b-refund").Length())
 	}
-	refund := s.page(t, path+"/refund")
+	refund := s.page(t, path+"/refunds/1")
 	promised := text(doc.Find(`section[data-cause="visa-refused"] .total dd`))
-	if got := text(refund.Find("article table td.num")); got != promised || promised == "" {
+	if got := text(refund.Find("article .price.big")); got != promised || promised == "" {
 		t.Errorf("the refund is %q, promised was %q", got, promised)
+	}
+	if number := text(refund.Find("article .num bdi").First()); !regexp.MustCompile(`^MT-\d{4}-[A-Z2-7]{8}-R1$`).MatchString(number) {
+		t.Errorf("the receipt of the refund has the number %q", number)
+	}
+	for _, n := range []string{"0", "2", "-1", "x", "99999999999999999999"} {
+		want(t, s.get(t, path+"/refunds/"+n), http.StatusNotFound)
 	}
 	want(t, s.get(t, path+"/cancel"), http.StatusConflict)
 	want(t, s.post(t, path+"/pay", nil), http.StatusGone)
@@ -472,14 +626,14 @@ func TestDeclineRefunds(t *testing.T) {
 	const pkg = "endoscopy-two-weeks-close-to-the-hospital"
 	start := s.openStart(t, pkg, 0)
 	path := s.booked(t, "fr", pkg, url.Values{"start": {start.Key}})
-	want(t, s.post(t, path+"/demo", url.Values{"answer": {"perhaps"}}), http.StatusUnprocessableEntity)
-	s.sent(t, s.post(t, path+"/demo", url.Values{"answer": {"decline"}}))
+	want(t, s.post(t, path+"/demo", url.Values{"act": {"perhaps"}}), http.StatusUnprocessableEntity)
+	s.sent(t, s.post(t, path+"/demo", url.Values{"act": {"decline"}}))
 	doc := s.page(t, path)
 	if state(doc) != "declined" || doc.Find("#b-refund").Length() != 1 {
 		t.Errorf("the booking is %q after the hospital declined", state(doc))
 	}
 	// Too late to accept.
-	want(t, s.post(t, path+"/demo", url.Values{"answer": {"accept"}}), http.StatusConflict)
+	want(t, s.post(t, path+"/demo", url.Values{"act": {"accept"}}), http.StatusConflict)
 }
 
 // TestUnpaid looks at a booking whose payment page was left.
@@ -586,7 +740,7 @@ func TestDemoControlIsForDemos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := httptest.NewRequestWithContext(context.Background(), http.MethodPost, path+"/demo", strings.NewReader("answer=accept"))
+	req := httptest.NewRequestWithContext(context.Background(), http.MethodPost, path+"/demo", strings.NewReader("act=accept"))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	res := httptest.NewRecorder()
 	live.ServeHTTP(res, req)

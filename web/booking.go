@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,12 +30,15 @@ func (s *Server) bookingRoutes(e *echo.Echo) {
 	g.GET("", s.showBooking)
 	g.GET("/return", s.returnFromPayment)
 	g.POST("/pay", s.payBooking)
+	g.POST("/reply", s.replyToHospital)
+	g.GET("/move", s.showMove)
+	g.POST("/move", s.moveBooking)
 	g.GET("/cancel", s.showCancel)
 	g.POST("/cancel", s.cancelBooking)
 	g.GET("/receipt", s.showReceipt)
-	g.GET("/refund", s.showRefundReceipt)
+	g.GET("/refunds/:n", s.showRefundReceipt)
 	g.GET("/calendar.ics", s.showCalendar)
-	g.POST("/demo", s.demoHospital)
+	g.POST("/demo", s.demoAct)
 }
 
 // private keeps personal pages out of caches, and their addresses, which are
@@ -83,6 +87,9 @@ func (s *Server) bookingPage(c echo.Context, status int, b checkout.Booking, cha
 	if v.Agency, v.Hospital, err = s.parties(c.Request().Context(), b); err != nil {
 		return err
 	}
+	if v.Room, err = s.roomOf(c.Request().Context(), b.Quote); err != nil {
+		return err
+	}
 	if change != nil {
 		change(p, &v)
 	}
@@ -106,8 +113,23 @@ func (s *Server) parties(ctx context.Context, b checkout.Booking) (agency catalo
 	return agency, hospital, err
 }
 
-// refused shows a booking with what stopped the last step; an error without a
-// booking stays an error.
+// roomOf names the room of a quote; empty where the package has no choice of
+// rooms, or not this one any more.
+func (s *Server) roomOf(ctx context.Context, q checkout.Quote) (catalog.Text, error) {
+	pkg, err := s.Catalog.Packages.Get(ctx, q.PackageID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	for _, r := range pkg.Options.Rooms {
+		if r.ID == q.RoomID {
+			return r.Name, err
+		}
+	}
+	return nil, err
+}
+
+// refused shows a booking with what stopped the last step and what was typed;
+// an error without a booking stays an error.
 func (s *Server) refused(c echo.Context, id string, err error) error {
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Kind == fault.Internal || f.Kind == fault.NotFound {
@@ -119,7 +141,10 @@ func (s *Server) refused(c echo.Context, id string, err error) error {
 	}
 	s.logError(c, f, statuses[f.Kind])
 	return s.bookingPage(c, statuses[f.Kind], b, func(p templates.Page, v *templates.BookingView) {
-		v.Notice = localizedMessage(p, f)
+		v.Form = templates.BookingForm{Reply: c.FormValue("reply"), Question: c.FormValue("question"), Amount: c.FormValue("amount")}
+		if v.Errors = templates.FieldErrors(p, f.Fields); len(v.Errors) == 0 {
+			v.Notice = localizedMessage(p, f)
+		}
 	})
 }
 
@@ -180,90 +205,14 @@ func (s *Server) payBooking(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, payURL)
 }
 
-// demoHospital answers a case in place of the hospital, in a demonstration
-// only.
-func (s *Server) demoHospital(c echo.Context) error {
-	if !s.Demo {
-		return echo.ErrNotFound
-	}
+// replyToHospital sends the patient's answer to the hospital's question.
+func (s *Server) replyToHospital(c echo.Context) error {
 	id, err := s.bookingID(c.Param("token"))
 	if err != nil {
 		return err
 	}
-	answer := s.Checkout.Accept
-	switch c.FormValue("answer") {
-	case "accept":
-	case "decline":
-		answer = s.Checkout.Decline
-	default:
-		return fault.New(fault.Invalid, "Choose whether the hospital accepts or declines.").WithCode("demo.choose")
-	}
-	if _, err := answer(c.Request().Context(), id, checkout.Act{Actor: "demo hospital"}); err != nil {
+	if _, err := s.Checkout.Reply(c.Request().Context(), id, strings.TrimSpace(c.FormValue("reply")), checkout.Act{Actor: checkout.ActorPatient}); err != nil {
 		return s.refused(c, id, err)
 	}
 	return s.redirect(c, s.BookingPath(id))
-}
-
-// showCancel shows what cancelling would bring for each reason.
-func (s *Server) showCancel(c echo.Context) error {
-	b, err := s.bookingOf(c)
-	if err != nil {
-		return err
-	}
-	return s.cancelPage(c, http.StatusOK, b, "")
-}
-
-func (s *Server) cancelPage(c echo.Context, status int, b checkout.Booking, notice string) error {
-	v := templates.CancelView{Booking: b, Path: s.BookingPath(b.ID), Notice: notice}
-	for _, cause := range append([]catalog.Cause{""}, catalog.Causes...) {
-		preview, err := s.Checkout.CancelPreview(c.Request().Context(), b.ID, cause)
-		if err != nil {
-			return s.refused(c, b.ID, err)
-		}
-		v.Previews = append(v.Previews, preview)
-	}
-	p := s.personalPage(c)
-	p.Path, p.Query, p.Title = v.Path+"/cancel", "", p.T("cancel.title")
-	return s.render(c, status, templates.Cancel(p, v))
-}
-
-// cancelBooking cancels for the reason and the refund that were shown.
-func (s *Server) cancelBooking(c echo.Context) error {
-	b, err := s.bookingOf(c)
-	if err != nil {
-		return err
-	}
-	amount, err := strconv.ParseInt(c.FormValue("amount"), 10, 64)
-	if err != nil || c.FormValue("sure") != "yes" {
-		return s.cancelPage(c, http.StatusUnprocessableEntity, b, s.page(c).T("cancel.be_sure"))
-	}
-	expected := catalog.Money{Amount: amount, Currency: c.FormValue("currency")}
-	_, err = s.Checkout.Cancel(c.Request().Context(), b.ID, catalog.Cause(c.FormValue("cause")), expected, checkout.Act{Actor: checkout.ActorPatient})
-	switch {
-	case codeOf(err) == "refund_changed":
-		return s.cancelPage(c, http.StatusConflict, b, s.page(c).T("refund_changed"))
-	case err != nil:
-		return s.refused(c, b.ID, err)
-	}
-	return s.redirect(c, s.BookingPath(b.ID))
-}
-
-func (s *Server) showReceipt(c echo.Context) error       { return s.receipt(c, false) }
-func (s *Server) showRefundReceipt(c echo.Context) error { return s.receipt(c, true) }
-
-func (s *Server) receipt(c echo.Context, refund bool) error {
-	b, err := s.bookingOf(c)
-	if err != nil {
-		return err
-	}
-	if refund && len(b.Refunds) == 0 || b.Paid.Amount == 0 {
-		return fault.New(fault.NotFound, "Nothing has been paid yet, so there is no receipt.").WithCode("receipt.none")
-	}
-	p := s.personalPage(c)
-	v := templates.ReceiptView{Booking: b, Path: s.BookingPath(b.ID), Refund: refund, Now: s.Now()}
-	if v.Agency, v.Hospital, err = s.parties(c.Request().Context(), b); err != nil {
-		return err
-	}
-	p.Path, p.Query, p.Title = v.Path+"/receipt", "", p.T("receipt.title")+" "+b.Number
-	return s.ok(c, templates.Receipt(p, v))
 }

@@ -88,6 +88,9 @@ func (s *Server) quotePage(c echo.Context, status int, q checkout.Quote, form te
 	if v.Hospital, err = s.Catalog.Hospitals.Get(ctx, q.HospitalIDs[0]); err != nil {
 		return err
 	}
+	if v.Room, err = s.roomOf(ctx, q); err != nil {
+		return err
+	}
 	starts, err := s.Checkout.Starts(ctx, q.PackageID)
 	if err != nil {
 		return err

@@ -1,3 +1,21 @@
+// Moments stand in Shanghai's time and in UTC; the reader's own time takes the
+// place of UTC, and goes where it is Shanghai's.
+(() => {
+  'use strict';
+  const lang = document.documentElement.lang === 'en' ? 'en-GB' : document.documentElement.lang;
+  const write = (at, timeZone, dateStyle) => new Intl.DateTimeFormat(`${lang}-u-nu-latn-ca-gregory`, { dateStyle, timeStyle: 'short', timeZone }).format(at);
+  for (const zone of document.querySelectorAll('[data-local]')) {
+    const at = new Date(zone.closest('time').dateTime);
+    const [here, there] = [undefined, 'Asia/Shanghai'].map((timeZone) => write(at, timeZone, 'short'));
+    if (here === there) {
+      zone.remove();
+      continue;
+    }
+    const sameDay = at.toLocaleDateString('en') === at.toLocaleDateString('en', { timeZone: 'Asia/Shanghai' });
+    zone.textContent = `(${zone.dataset.local.replace('%', write(at, undefined, sameDay ? undefined : 'long'))})`;
+  }
+})();
+
 // A choice on the page of a package is priced at once: the page is fetched and
 // its price and dates put in place of these; the focus stays.
 (() => {
