@@ -220,6 +220,11 @@ func (s *Service) Bookings(ctx context.Context, f Filter, limit int, after strin
 	}
 }
 
+// CountBookings returns how many bookings a filter of one field selects.
+func (s *Service) CountBookings(ctx context.Context, f Filter) (int64, error) {
+	return s.views.Count(ctx, f.query())
+}
+
 // query uses the index that selects the fewest.
 func (f Filter) query() store.Query {
 	index, value := "created", ""

@@ -60,6 +60,7 @@ type consoleItem struct {
 // consoleItems is the navigation, in its order.
 var consoleItems = []consoleItem{
 	{"console.nav.home", consolePath, account.SeeListings, nil},
+	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.audit", "/console/audit", account.SeeAudit, nil},
 }
 
@@ -69,6 +70,7 @@ type consoleTask func(ctx context.Context, p templates.Page, a actor) ([]templat
 func (s *Server) consoleRoutes() {
 	s.consoleRoute(http.MethodGet, consolePath, account.SeeListings, s.showConsole)
 	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
+	s.deskRoutes()
 	g := s.echo.Group("", s.private)
 	g.GET("/console/organisation", s.showOrganisations)
 	g.POST("/console/organisation", s.chooseOrganisation)
