@@ -88,6 +88,22 @@ type Edit struct {
 	// Author is the member, or the name of the program's part that acts.
 	Author string
 	Reason string
+	// Over is the revision that the author had read, 0 for an entry that was
+	// not there: the change is refused where it is not the latest. Nil changes
+	// whatever is the latest.
+	Over *int
+}
+
+// CodeChanged is the code of a Conflict with a change that somebody else made
+// since.
+const CodeChanged = "edit.changed"
+
+// overtaken refuses a change of a revision that is not the latest.
+func (e Edit) overtaken(kind Kind, latest int) error {
+	if e.Over == nil || *e.Over == latest {
+		return nil
+	}
+	return fault.New(fault.Conflict, "somebody else changed this %s since you read it; load it again", kind).WithCode(CodeChanged)
 }
 
 // Limits of an edit.

@@ -193,6 +193,9 @@ func (r *Repo[T]) write(ctx context.Context, v T, state State, by Edit) (bool, e
 	if exists && cur.State == state && sameContent(cur.Value, v) {
 		return false, nil
 	}
+	if err := by.overtaken(r.kind, cur.Revision); err != nil {
+		return false, err
+	}
 	return true, r.append(ctx, cur, Revision[T]{Number: cur.Revision + 1, State: state, Value: v, Author: by.Author, Reason: by.Reason})
 }
 
@@ -211,6 +214,9 @@ func (r *Repo[T]) Move(ctx context.Context, id string, state State, by Edit) err
 		return fault.New(fault.NotFound, "there is no %s %q", r.kind, clip(id))
 	case !cur.State.MayFollow(state):
 		return fault.New(fault.Invalid, "a %s %s cannot become %s", cur.State, r.kind, state)
+	}
+	if err := by.overtaken(r.kind, cur.Revision); err != nil {
+		return err
 	}
 	if err := r.cat.check(ctx, cur.Value, state); err != nil {
 		return err
@@ -250,7 +256,7 @@ func (r *Repo[T]) append(ctx context.Context, cur Listing[T], rev Revision[T]) e
 	}
 	if err := r.history.Insert(ctx, revisionID(id, rev.Number), rev); err != nil {
 		if fault.Is(err, fault.Conflict) {
-			return fault.Wrap(fault.Conflict, err, "somebody else changed this %s a moment ago; load it again", r.kind)
+			return fault.Wrap(fault.Conflict, err, "somebody else changed this %s a moment ago; load it again", r.kind).WithCode(CodeChanged)
 		}
 		return err
 	}
