@@ -105,6 +105,7 @@ type Accounts struct {
 	counters *store.Collection[counter]
 	teams    *store.Collection[team]
 	belongs  *store.Collection[belongs]
+	editors  *store.Collection[editing]
 }
 
 // OpenAccounts opens the collections of accounts.
@@ -129,6 +130,10 @@ func OpenAccounts(ctx context.Context, engine store.Engine, now func() time.Time
 		return nil, err
 	}
 	if a.belongs, err = store.Open(ctx, engine, store.Def[belongs]{Name: "account_belongs"}); err != nil {
+		return nil, err
+	}
+	if a.editors, err = store.Open(ctx, engine, store.Def[editing]{Name: "account_editors", Indexes: expires,
+		Keys: func(e editing) map[string]string { return map[string]string{"expires": store.TimeKey(e.Expires)} }}); err != nil {
 		return nil, err
 	}
 	a.counters, err = store.Open(ctx, engine, store.Def[counter]{Name: "account_counters", Indexes: expires,
@@ -351,13 +356,16 @@ func (a *Accounts) Run(ctx context.Context, report func(error)) {
 	}
 }
 
-// Sweep removes links, sessions and counters that have expired.
+// Sweep removes what has expired.
 func (a *Accounts) Sweep(ctx context.Context) error {
 	before := store.TimeKey(a.now())
 	if err := sweep(ctx, a.links, before); err != nil {
 		return err
 	}
 	if err := sweep(ctx, a.sessions, before); err != nil {
+		return err
+	}
+	if err := sweep(ctx, a.editors, before); err != nil {
 		return err
 	}
 	return sweep(ctx, a.counters, before)
