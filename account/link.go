@@ -36,12 +36,17 @@ func NewLinks(secret []byte) (*Links, error) {
 	return &Links{secret: secret}, nil
 }
 
+// sign returns what proves that a text was signed here for a purpose.
+func (l *Links) sign(purpose, text string) string {
+	mac := hmac.New(sha256.New, l.secret)
+	mac.Write([]byte(purpose + "\x00" + text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:signatureBytes])
+}
+
 // Token returns the part of a booking's link that proves who holds it:
 // <booking>.<signature>.
 func (l *Links) Token(bookingID string) string {
-	mac := hmac.New(sha256.New, l.secret)
-	mac.Write([]byte("booking\x00" + bookingID))
-	return bookingID + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:signatureBytes])
+	return bookingID + "." + l.sign("booking", bookingID)
 }
 
 // Verify returns the booking of a token. Errors: NotFound for one that was not
@@ -52,4 +57,20 @@ func (l *Links) Verify(token string) (bookingID string, err error) {
 		return "", fault.New(fault.NotFound, "This booking link is not valid. Use the whole link that you were given.").WithCode("error.booking_link")
 	}
 	return id, nil
+}
+
+// EditingToken proves that a session was shown the editor of a thing while it
+// acted for its organisation.
+func (l *Links) EditingToken(s Session, thing string) string {
+	return thing + "." + l.sign("editing", s.ID+"\x00"+s.Organisation+"\x00"+thing)
+}
+
+// VerifyEditing returns the thing of a token of this session. Errors: NotFound
+// for one that was not signed for it.
+func (l *Links) VerifyEditing(s Session, token string) (thing string, err error) {
+	thing = token[:max(strings.LastIndexByte(token, '.'), 0)]
+	if !hmac.Equal([]byte(l.EditingToken(s, thing)), []byte(token)) {
+		return "", fault.New(fault.NotFound, "There is no such page.")
+	}
+	return thing, nil
 }

@@ -34,6 +34,28 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+func TestEditingTokens(t *testing.T) {
+	links, err := NewLinks(bytes.Repeat([]byte("s"), MinSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Session{ID: "1", Organisation: "agency"}
+	token := links.EditingToken(s, "package/a.b")
+	if thing, err := links.VerifyEditing(s, token); err != nil || thing != "package/a.b" {
+		t.Fatalf("own token: %q, %v", thing, err)
+	}
+	for name, other := range map[string]Session{"session": {ID: "2", Organisation: "agency"}, "organisation": {ID: "1", Organisation: "hospital"}} {
+		if _, err := links.VerifyEditing(other, token); !fault.Is(err, fault.NotFound) {
+			t.Errorf("another %s: %v", name, err)
+		}
+	}
+	for _, bad := range []string{"", ".", "package/a.b", strings.Replace(token, "a.b", "a.c", 1), links.Token("1")} {
+		if _, err := links.VerifyEditing(s, bad); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	links, err := NewLinks(bytes.Repeat([]byte("s"), MinSecret))
 	if err != nil {

@@ -61,6 +61,7 @@ type consoleItem struct {
 var consoleItems = []consoleItem{
 	{"console.nav.home", consolePath, account.SeeListings, nil},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.nav.about", "/console/about", account.EditListings, nil},
 	{"console.nav.audit", "/console/audit", account.SeeAudit, nil},
 }
 
@@ -69,6 +70,9 @@ type consoleTask func(ctx context.Context, p templates.Page, a actor) ([]templat
 
 func (s *Server) consoleRoutes() {
 	s.consoleRoute(http.MethodGet, consolePath, account.SeeListings, s.showConsole)
+	s.consoleRoute(http.MethodGet, "/console/about", account.EditListings, s.showAbout)
+	s.consoleRoute(http.MethodPost, "/console/about", account.EditListings, s.saveAbout)
+	s.consoleRoute(http.MethodPost, "/console/editing", account.SeeListings, s.beat)
 	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
 	s.deskRoutes()
 	g := s.echo.Group("", s.private)
