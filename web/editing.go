@@ -108,4 +108,6 @@ func (s *Server) saved(c echo.Context, a actor, thing string) error {
 
 // changed reports whether a change was refused because somebody else made one
 // since.
-func changed(err error) bool { return fault.Is(err, fault.Conflict) && codeOf(err) == catalog.CodeChanged }
+func changed(err error) bool {
+	return fault.Is(err, fault.Conflict) && codeOf(err) == catalog.CodeChanged
+}
