@@ -207,6 +207,27 @@ func (m mortalPayments) Refunds(ctx context.Context, id string) (out []checkout.
 	return out, err
 }
 
+// mortalPayouts is a payout provider whose answers depend on the power.
+type mortalPayouts struct {
+	checkout.PayoutProvider
+	power *power
+}
+
+func (m mortalPayouts) Transfer(ctx context.Context, p checkout.TransferParams) (out checkout.Transfer, err error) {
+	err = m.power.use(func() (e error) { out, e = m.PayoutProvider.Transfer(ctx, p); return })
+	return out, err
+}
+
+func (m mortalPayouts) Transfers(ctx context.Context, id string) (out []checkout.Transfer, err error) {
+	err = m.power.use(func() (e error) { out, e = m.PayoutProvider.Transfers(ctx, id); return })
+	return out, err
+}
+
+func (m mortalPayouts) Reverse(ctx context.Context, p checkout.ReversalParams) (out checkout.Reversal, err error) {
+	err = m.power.use(func() (e error) { out, e = m.PayoutProvider.Reverse(ctx, p); return })
+	return out, err
+}
+
 // bench is checkout on an engine with the local Stripe behind it.
 type bench struct {
 	*checkout.Service
@@ -258,7 +279,8 @@ func newBench(t testing.TB, engine store.Engine) *bench {
 	}
 	b.config = checkout.Config{
 		Catalog: b.catalog, Engine: mortalEngine{engine, b.power, b.opened, &b.pause}, Payments: mortalPayments{b.stripe, b.power, &b.pause},
-		Rates: rates, Now: b.clock.Now,
+		Payouts: map[string]checkout.PayoutProvider{checkout.PayoutStripe: mortalPayouts{b.stripe, b.power}},
+		Rates:   rates, Now: b.clock.Now,
 		ReturnURL: func(id, lang string) (string, string) {
 			return "https://example.org/" + lang + "/booking/" + id, "https://example.org/" + lang + "/pay/" + id
 		},
@@ -470,6 +492,9 @@ func (b *bench) check(got checkout.Booking) error {
 			return fmt.Errorf("a deficit of %s", l.Amount)
 		}
 	}
+	if err := b.checkTransfers(got); err != nil {
+		return err
+	}
 	for _, p := range got.Payments {
 		if ledger[p.ID] != p.Amount.Amount {
 			return fmt.Errorf("the ledger of %s adds up to %d", p.Amount, ledger[p.ID])
@@ -503,6 +528,35 @@ func (b *bench) check(got checkout.Booking) error {
 		}
 	}
 	return fmt.Errorf("the list does not show it")
+}
+
+// checkTransfers compares the transfers of a booking with its ledger.
+func (b *bench) checkTransfers(got checkout.Booking) error {
+	list, err := b.stripe.Transfers(ctx, got.ID)
+	if err != nil {
+		return err
+	}
+	var sent, known int64
+	for _, t := range list {
+		sent += t.Amount.Amount
+		for _, r := range t.Reversals {
+			sent -= r.Amount.Amount
+		}
+	}
+	for _, l := range got.Ledger() {
+		if l.Account == checkout.AccountPaidOut {
+			known += l.Amount.Amount
+		}
+	}
+	for _, p := range got.Payouts {
+		if p.Method == checkout.PayoutManual && p.Status != checkout.PayoutFailed {
+			known -= p.Amount.Amount
+		}
+	}
+	if sent != known {
+		return fmt.Errorf("%d were transferred, the ledger has %d", sent, known)
+	}
+	return nil
 }
 
 func timeline(got checkout.Booking) string {

@@ -86,12 +86,21 @@ const (
 	// EntryCancelled: Actor, Reason, Cause, Amount (to be refunded).
 	EntryCancelled EntryKind = "cancelled"
 	// EntryPayoutRequested: Actor, Payout, To (an organisation), Method,
-	// PaymentID, Amount.
+	// AccountID, PaymentID, Amount. Written before the call.
 	EntryPayoutRequested EntryKind = "payout-requested"
 	// EntryPayoutSent: Actor, Payout, Reference.
 	EntryPayoutSent EntryKind = "payout-sent"
 	// EntryPayoutFailed: Actor, Payout, Reason.
 	EntryPayoutFailed EntryKind = "payout-failed"
+	// EntryReversalRequested: Payout, Reversal, To, Amount. Written before the
+	// call.
+	EntryReversalRequested EntryKind = "reversal-requested"
+	// EntryReversalSent: Payout, Reversal, Reference.
+	EntryReversalSent EntryKind = "reversal-sent"
+	// EntryReversalFailed: Payout, Reversal, Reason.
+	EntryReversalFailed EntryKind = "reversal-failed"
+	// EntryReversalFound: Payout, Reference, Amount. One that was made elsewhere.
+	EntryReversalFound EntryKind = "reversal-found"
 	// EntryResolved: Actor, Reason, Item, Method (a remedy); Reference, PaymentID
 	// and Amount where it is about a refund.
 	EntryResolved EntryKind = "resolved"
@@ -182,6 +191,8 @@ type Entry struct {
 	RefundID  string         `json:"refund_id,omitempty"`
 	DisputeID string         `json:"dispute_id,omitempty"`
 	Payout    int            `json:"payout,omitempty"`
+	Reversal  int            `json:"reversal,omitempty"`
+	AccountID string         `json:"account_id,omitempty"`
 	Method    string         `json:"method,omitempty"`
 	Reference string         `json:"reference,omitempty"`
 	Item      string         `json:"item,omitempty"`
@@ -192,10 +203,13 @@ var entriesDef = store.Def[Entry]{
 	Name:    "checkout_log",
 	Indexes: []store.Index{{Name: "payment"}},
 	Keys: func(e Entry) map[string]string {
-		if e.Kind != EntryPaid {
-			return nil
+		switch e.Kind {
+		case EntryPaid:
+			return map[string]string{"payment": e.PaymentID}
+		case EntryPayoutSent: // the transfer, of which an event or a transaction may tell
+			return map[string]string{"payment": e.Reference}
 		}
-		return map[string]string{"payment": e.PaymentID}
+		return nil
 	},
 }
 
@@ -473,7 +487,8 @@ func (b *Booking) apply(e Entry) {
 		b.estimated(e)
 	case EntryAsked, EntryReplied, EntryReminded:
 		b.applyAnswer(e)
-	case EntryPayoutRequested, EntryPayoutSent, EntryPayoutFailed:
+	case EntryPayoutRequested, EntryPayoutSent, EntryPayoutFailed,
+		EntryReversalRequested, EntryReversalSent, EntryReversalFailed, EntryReversalFound:
 		b.applyPayout(e)
 	case EntryResolved:
 		b.applyResolved(e)

@@ -116,7 +116,7 @@ func (b *Booking) items() []Item {
 	}
 	for _, p := range b.Payouts {
 		if p.Status == PayoutFailed {
-			add(ItemPayoutFailed, fmt.Sprintf("%s-%d", b.ID, p.Number), p.PaymentID, p.Amount, p.Changed, p.Organisation)
+			add(ItemPayoutFailed, fmt.Sprintf("%s-%d", b.ID, p.Number), p.PaymentID, p.Amount, p.Changed, p.Organisation+": "+p.Reason)
 		}
 	}
 	payable := map[string]catalog.Money{}

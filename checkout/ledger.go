@@ -98,12 +98,13 @@ func (q Quote) organisation(payee catalog.Payee) string {
 	return q.AgencyID
 }
 
-// paidOut sums the payouts of a payment by organisation.
+// paidOut sums the payouts of a payment by organisation, less what was taken
+// back of them.
 func (b *Booking) paidOut(payment string) map[string]int64 {
 	sums := map[string]int64{}
 	for _, p := range b.Payouts {
 		if p.PaymentID == payment && p.Status != PayoutFailed {
-			sums[p.Organisation] += p.Amount.Amount
+			sums[p.Organisation] += p.Amount.Amount - p.reversed()
 		}
 	}
 	return sums

@@ -33,6 +33,9 @@ type Payments interface {
 	// SessionsCreated lists the sessions made from one time to before another,
 	// oldest first.
 	SessionsCreated(ctx context.Context, from, to time.Time) ([]Session, error)
+	// BalanceTransactions lists what changed the account's balance from one time
+	// to before another, oldest first.
+	BalanceTransactions(ctx context.Context, from, to time.Time) ([]BalanceTransaction, error)
 	// UndeliveredEvents lists the events since a time that no webhook has
 	// delivered, oldest first.
 	UndeliveredEvents(ctx context.Context, since time.Time) ([]Event, error)
@@ -161,6 +164,38 @@ type Dispute struct {
 // Closed reports whether the dispute has ended.
 func (d Dispute) Closed() bool {
 	return d.Status == "won" || d.Status == "lost" || d.Status == "warning_closed"
+}
+
+// TransactionKind says why the account's balance has changed.
+type TransactionKind string
+
+// The kinds of transactions that the log knows of; any other, a fee for one,
+// is empty.
+const (
+	TransactionCharge          TransactionKind = "charge"
+	TransactionRefund          TransactionKind = "refund"
+	TransactionRefundFailure   TransactionKind = "refund-failure"
+	TransactionDispute         TransactionKind = "dispute"
+	TransactionDisputeReversal TransactionKind = "dispute-reversal"
+	TransactionTransfer        TransactionKind = "transfer"
+	TransactionReversal        TransactionKind = "reversal"
+)
+
+// BalanceTransaction is a change of the account's balance.
+type BalanceTransaction struct {
+	ID   string
+	Kind TransactionKind
+	// Source is the id of what it is about: the refund, dispute, transfer or
+	// reversal; the payment of a charge.
+	Source string
+	// Amount of the source, in the currency in which it was made; the balance
+	// itself may be kept in another.
+	Amount catalog.Money
+	// BookingID, PaymentID and TransferID of the source, whichever it has.
+	BookingID  string
+	PaymentID  string
+	TransferID string
+	Created    time.Time
 }
 
 // Event is a webhook, reduced to what it is about. Events are triggers only:

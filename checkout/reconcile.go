@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ const (
 	SpanMinute Span = "minute"
 	// SpanHour takes the events that no webhook has delivered.
 	SpanHour Span = "hour"
-	// SpanDay compares the card processor's payments with the log.
+	// SpanDay compares the card processor's payments, and what changed the
+	// balance there, with the log.
 	SpanDay Span = "day"
 )
 
@@ -37,9 +39,10 @@ type Findings struct {
 	Span  Span      `json:"span"`
 	Begun time.Time `json:"begun"`
 	Ended time.Time `json:"ended"`
-	// Sessions and Events that were looked at.
-	Sessions int `json:"sessions,omitempty"`
-	Events   int `json:"events,omitempty"`
+	// Sessions, Events and balance Transactions that were looked at.
+	Sessions     int `json:"sessions,omitempty"`
+	Events       int `json:"events,omitempty"`
+	Transactions int `json:"transactions,omitempty"`
 	// Repaired are bookings that had missed something.
 	Repaired []string `json:"repaired,omitempty"`
 	// Items that a person must look at.
@@ -67,7 +70,7 @@ func (s *Service) Reconcile(ctx context.Context, span Span) (Findings, error) {
 	case SpanHour:
 		err = s.reconcileEvents(ctx, &f)
 	case SpanDay:
-		err = s.reconcileSessions(ctx, &f)
+		err = errors.Join(s.reconcileSessions(ctx, &f), s.reconcileBalance(ctx, &f))
 	default:
 		var bad fault.Fields
 		bad.Add("span", "enum", "use minute, hour or day")
@@ -170,6 +173,69 @@ func (s *Service) reconcileSession(ctx context.Context, sess Session, f *Finding
 	}
 	return s.found(ctx, Item{ID: string(ItemDifference) + "-" + sess.PaymentID, Kind: ItemDifference, BookingID: id,
 		PaymentID: sess.PaymentID, Amount: &sess.Amount, Note: note, Opened: f.Begun}, f)
+}
+
+// reconcileBalance compares what changed the account's balance with the logs.
+func (s *Service) reconcileBalance(ctx context.Context, f *Findings) error {
+	list, err := s.pay.BalanceTransactions(ctx, f.Begun.Add(-lookBack), f.Begun.Add(time.Second))
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, t := range list {
+		f.Transactions++
+		if t.Kind == "" {
+			continue
+		}
+		if err := s.reconcileTransaction(ctx, t, f); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (s *Service) reconcileTransaction(ctx context.Context, t BalanceTransaction, f *Findings) error {
+	id, err := s.bookingOf(ctx, Event{BookingID: t.BookingID, PaymentID: cmp.Or(t.PaymentID, t.TransferID)})
+	switch {
+	case err != nil:
+		return err
+	case id == "" && t.PaymentID != "":
+		return s.unknown(ctx, t.PaymentID, string(t.Kind)+" "+t.Source, f)
+	case id != "":
+		b, err := s.load(ctx, id)
+		if err != nil || b.has(t) {
+			return err
+		}
+		if err := s.repair(ctx, id, look{payment: t.PaymentID, transfers: true}, f); err != nil {
+			return err
+		}
+		if b, err = s.load(ctx, id); err != nil || b.has(t) {
+			return err
+		}
+	}
+	return s.found(ctx, Item{ID: string(ItemDifference) + "-" + t.Source, Kind: ItemDifference, BookingID: id, PaymentID: t.PaymentID,
+		Amount: &t.Amount, Note: string(t.Kind) + " " + t.Source + ": the log does not have it", Opened: f.Begun}, f)
+}
+
+// has reports whether the log has what changed the balance.
+func (b *Booking) has(t BalanceTransaction) bool {
+	switch t.Kind {
+	case TransactionCharge:
+		return slices.ContainsFunc(b.Payments, func(p Payment) bool { return p.ID == t.Source && p.Amount == t.Amount })
+	case TransactionRefund, TransactionRefundFailure:
+		return slices.ContainsFunc(b.Refunds, func(r RefundRecord) bool {
+			return r.ID == t.Source && r.Amount == t.Amount && (t.Kind == TransactionRefund || r.lost())
+		})
+	case TransactionDispute, TransactionDisputeReversal:
+		return slices.ContainsFunc(b.Disputes, func(d DisputeRecord) bool { return d.ID == t.Source && d.Amount == t.Amount })
+	case TransactionTransfer:
+		return slices.ContainsFunc(b.Payouts, func(p Payout) bool { return p.Reference == t.Source && p.Amount == t.Amount })
+	case TransactionReversal:
+		return slices.ContainsFunc(b.Payouts, func(p Payout) bool {
+			return slices.ContainsFunc(p.Reversals, func(r PayoutReversal) bool { return r.Reference == t.Source && r.Amount == t.Amount })
+		})
+	}
+	return false
 }
 
 // unknown opens an item for a payment that belongs to no booking.

@@ -33,6 +33,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -69,6 +70,9 @@ type Config struct {
 	// ReturnURL gives the addresses to which the payment page sends the
 	// patient back. It must give the same for the same booking and language.
 	ReturnURL func(bookingID, lang string) (success, cancel string)
+	// Payouts are the ways in which organisations are paid by themselves, by
+	// method; PayoutManual is always there.
+	Payouts map[string]PayoutProvider
 	// Methods of payment, DefaultMethods when empty.
 	Methods []string
 	// HoldFor is how long a place is held for a payment; 0 is DefaultHoldFor.
@@ -86,6 +90,7 @@ type Service struct {
 	cfg     Config
 	catalog *catalog.Catalog
 	pay     Payments
+	payouts map[string]PayoutProvider
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -97,7 +102,8 @@ type Service struct {
 	items   *store.Collection[Item]
 	runs    *store.Collection[Findings]
 	// closings of departures by target.
-	closings *store.Collection[Closing]
+	closings       *store.Collection[Closing]
+	payoutAccounts *store.Collection[PayoutAccount]
 
 	// wake tells Run that a booking is due sooner than it knows.
 	wake chan struct{}
@@ -129,6 +135,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		now:  func() time.Time { return cfg.Now().UTC() },
 		wake: make(chan struct{}, 1),
 	}
+	s.payouts = map[string]PayoutProvider{PayoutManual: byHand{}}
+	maps.Copy(s.payouts, cfg.Payouts)
 	var err error
 	if s.quotes, err = store.Open(ctx, cfg.Engine, quotesDef); err != nil {
 		return nil, err
@@ -149,6 +157,9 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	if s.closings, err = store.Open(ctx, cfg.Engine, closingsDef); err != nil {
+		return nil, err
+	}
+	if s.payoutAccounts, err = store.Open(ctx, cfg.Engine, payoutAccountsDef); err != nil {
 		return nil, err
 	}
 	s.events, err = store.Open(ctx, cfg.Engine, eventsDef)

@@ -64,6 +64,11 @@ const (
 	// actListRefunds and actListDisputes look at a payment.
 	actListRefunds
 	actListDisputes
+	// actPayOut sends a payout that was asked for, actReverse takes a part of
+	// one back, actListTransfers looks at all of the booking.
+	actPayOut
+	actReverse
+	actListTransfers
 )
 
 // step is the one next thing to do.
@@ -75,6 +80,8 @@ type step struct {
 	attempt int
 	// refund is the index of the refund that it is about.
 	refund int
+	// payout and reversal are the indices of those that it is about.
+	payout, reversal int
 	// id of the session or the payment.
 	id string
 }
@@ -84,8 +91,11 @@ type step struct {
 type look struct {
 	// session and payment that an event is about; empty without one.
 	session, payment string
-	// sweep asks for dead claims to be freed.
+	// sweep asks for what a process that died has left behind: dead claims to be
+	// freed, and payments to be looked at that an event was about.
 	sweep bool
+	// transfers asks for the transfers of payouts to be looked at.
+	transfers bool
 	// seen has what was looked at in this run.
 	seen map[string]bool
 	// fresh are the payments that this run has learned of. Events about them
@@ -97,7 +107,7 @@ type look struct {
 // time and what the run has seen decide alone.
 func decide(b *Booking, now time.Time, l look) step {
 	for _, next := range []func(*Booking, time.Time, look) step{
-		decideSessions, decidePayments, decideMove, decideState, decideRefunds, decideRest,
+		decideSessions, decidePayments, decideMove, decideState, decideRefunds, decidePayouts, decideRest,
 	} {
 		if st := next(b, now, l); st.do != actNothing {
 			return st
@@ -225,7 +235,7 @@ func decideRefunds(b *Booking, now time.Time, l look) step {
 	}
 	for _, p := range b.Payments {
 		m := b.moneyOf(p)
-		asked := l.payment == p.ID || l.fresh[p.ID]
+		asked := l.sweep || l.payment == p.ID || l.fresh[p.ID]
 		if !l.seen["refunds "+p.ID] && (asked || m.underWay+m.owed > 0) {
 			return step{do: actListRefunds, id: p.ID}
 		}
@@ -300,6 +310,12 @@ func nextLook(b *Booking, now time.Time) time.Time {
 	}
 	if slices.ContainsFunc(b.Disputes, func(d DisputeRecord) bool { return d.Open }) {
 		at(now.Add(24 * time.Hour))
+	}
+	if b.payoutUnderWay() {
+		at(now.Add(time.Minute))
+	}
+	if _, from := b.nextReversal(); !from.IsZero() {
+		at(later(now.Add(time.Minute), from))
 	}
 	return next
 }
@@ -419,6 +435,13 @@ func (r *run) do(ctx context.Context, st step) error {
 		return r.listRefunds(ctx, st.id)
 	case actListDisputes:
 		return r.listDisputes(ctx, st.id)
+	case actPayOut:
+		return r.payOut(ctx, r.b.Payouts[st.payout])
+	case actReverse:
+		p := r.b.Payouts[st.payout]
+		return r.reverse(ctx, p, p.Reversals[st.reversal])
+	case actListTransfers:
+		return r.listTransfers(ctx, r.b.Payouts[st.payout])
 	}
 	return fault.New(fault.Internal, "The booking has a step that nobody knows.")
 }

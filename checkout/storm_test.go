@@ -103,7 +103,7 @@ func (s *storm) step() {
 		weight int
 		do     func()
 	}{
-		{20, s.booking}, {22, s.paying}, {8, s.answering}, {3, s.asking}, {5, s.cancelling}, {4, s.moving}, {1, s.closing}, {4, s.payingAgain}, {8, s.processor},
+		{20, s.booking}, {22, s.paying}, {8, s.answering}, {3, s.asking}, {5, s.cancelling}, {3, s.payingOut}, {4, s.moving}, {1, s.closing}, {4, s.payingAgain}, {8, s.processor},
 		{14, s.webhooks}, {8, s.working}, {4, s.together}, {3, s.failing}, {9, s.passing}, {1, s.restarting},
 	}
 	total := 0
@@ -222,6 +222,27 @@ func (s *storm) cancelling() {
 	if err == nil {
 		_, err = s.any().Cancel(ctx, b.ID, cause, p.Refund, by)
 		s.may(err)
+	}
+}
+
+// payingOut pays an organisation what is due to it, by transfer or by hand.
+func (s *storm) payingOut() {
+	method, account := checkout.PayoutManual, ""
+	if s.chance(80) {
+		method, account = checkout.PayoutStripe, pick(s.rng, []string{"acct_agency", "acct_agency", stripesim.AccountRestricted})
+	}
+	_, err := s.any().SetPayoutAccount(ctx, "agency", method, account, by)
+	s.may(err)
+	for _, id := range s.ids {
+		b, err := s.any().Booking(ctx, id)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if due, err := b.PayoutDue("agency"); err == nil {
+			_, err = s.any().PayOut(ctx, id, "agency", due, by)
+			s.may(err)
+			return
+		}
 	}
 }
 
@@ -346,7 +367,8 @@ func (s *storm) together() {
 func (s *storm) failing() {
 	f := stripesim.Failure{Times: 1 + s.rng.IntN(3), AfterEffect: s.chance(50), Status: http.StatusInternalServerError}
 	f.Method = pick(s.rng, []string{"GET", "GET", "POST"})
-	f.Path = pick(s.rng, []string{"/v1/checkout/sessions/*", "/v1/checkout/sessions/*/expire", "/v1/refunds", "/v1/refunds", "/v1/disputes", "/v1/checkout/sessions"})
+	f.Path = pick(s.rng, []string{"/v1/checkout/sessions/*", "/v1/checkout/sessions/*/expire", "/v1/refunds", "/v1/refunds", "/v1/disputes", "/v1/checkout/sessions",
+		"/v1/transfers", "/v1/transfers/*/reversals"})
 	switch s.rng.IntN(3) {
 	case 0:
 		f.Status = http.StatusTooManyRequests
@@ -369,8 +391,9 @@ func (s *storm) calm() {
 	s.t.Helper()
 	s.sim.Recover()
 	s.Service = s.nodes[0]
-	// A refund that fails again and again takes some days to be given up.
-	for range 8 {
+	// A question may stay open for a week; the refund that follows, where it
+	// fails again and again, takes some days to be given up.
+	for range 14 {
 		s.clock.Advance(25 * time.Hour)
 		s.may(s.sim.Advance(ctx))
 		s.deliver()

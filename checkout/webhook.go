@@ -66,6 +66,11 @@ func (s *Service) handle(ctx context.Context, ev Event) error {
 	l := look{session: ev.SessionID}
 	if ev.SessionID == "" {
 		l.payment = ev.PaymentID
+		// Nothing in the log asks for a look at the payment: should this process
+		// die, the worker will, and not only once the event is sent again.
+		if err := s.mark(ctx, id); err != nil {
+			return err
+		}
 	}
 	_, err = s.run(ctx, id, l)
 	return err

@@ -17,6 +17,7 @@ type Stripe interface {
 	SessionsCreated(ctx context.Context, from, to time.Time) ([]checkout.Session, error)
 	Refunds(ctx context.Context, paymentID string) ([]checkout.Refund, error)
 	Disputes(ctx context.Context, paymentID string) ([]checkout.Dispute, error)
+	Transfers(ctx context.Context, bookingID string) ([]checkout.Transfer, error)
 }
 
 // Capacity returns how many places a start date has.
@@ -35,6 +36,8 @@ type audit struct {
 //   - places ≤ capacity, one for every booking that needs it and no other;
 //   - the processor's money = the ledger = what the booking and the list show;
 //   - no confirmation without money, no money without confirmation or refund;
+//   - what was transferred to organisations and not taken back = what the ledger
+//     says was paid out to them;
 //   - no second deposit, no refund sent twice or above what was paid;
 //   - nothing left unsettled.
 func Audit(ctx context.Context, service *checkout.Service, stripe Stripe, capacity Capacity, from, to time.Time) ([]string, error) {
@@ -159,10 +162,47 @@ func (a *audit) booking(ctx context.Context, b checkout.Booking) error {
 	if deposits > 1 || firm && deposits != 1 {
 		a.says(b, "has %d deposits", deposits)
 	}
+	if err := a.transfers(ctx, b); err != nil {
+		return err
+	}
 	for _, t := range b.Attempts {
 		if t.Status == checkout.AttemptStarted || t.Status == checkout.AttemptOpen && b.State != checkout.StateHolding {
 			a.says(b, "attempt %d is %s", t.Number, t.Status)
 		}
+	}
+	return nil
+}
+
+// transfers compares the transfers of a booking with its payouts.
+func (a *audit) transfers(ctx context.Context, b checkout.Booking) error {
+	list, err := a.stripe.Transfers(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	var sent, known int64
+	keys := map[string]bool{}
+	for _, t := range list {
+		if keys[t.Key] {
+			a.says(b, "payout %s was sent twice", t.Key)
+		}
+		keys[t.Key] = true
+		sent += t.Amount.Amount
+		for _, r := range t.Reversals {
+			sent -= r.Amount.Amount
+		}
+	}
+	for _, l := range b.Ledger() {
+		if l.Account == checkout.AccountPaidOut {
+			known += l.Amount.Amount
+		}
+	}
+	for _, p := range b.Payouts {
+		if p.Method == checkout.PayoutManual && p.Status != checkout.PayoutFailed {
+			known -= p.Amount.Amount
+		}
+	}
+	if sent != known {
+		a.says(b, "%d were transferred, the ledger has %d paid out", sent, known)
 	}
 	return nil
 }

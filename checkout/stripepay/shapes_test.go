@@ -11,6 +11,8 @@ import (
 	"github.com/stripe/stripe-mock/embedded"
 	"github.com/stripe/stripe-mock/server"
 
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/fault"
 )
 
@@ -77,6 +79,19 @@ func TestRequestShapes(t *testing.T) {
 	if _, err := w.SessionsCreated(ctx, clk.Now().Add(-time.Hour), clk.Now()); err != nil {
 		t.Errorf("sessions: %v", err)
 	}
+	if _, err := w.BalanceTransactions(ctx, clk.Now().Add(-time.Hour), clk.Now()); err != nil {
+		t.Errorf("balance transactions: %v", err)
+	}
+	sum := catalog.Money{Amount: 1000, Currency: "USD"}
+	if tr, err := w.Transfer(ctx, checkout.TransferParams{IdempotencyKey: "b1:payout:1", BookingID: "b1", Account: "acct_1", Amount: sum}); err != nil || tr.ID == "" {
+		t.Errorf("transfer: %+v, %v", tr, err)
+	}
+	if _, err := w.Transfers(ctx, "b1"); err != nil {
+		t.Errorf("transfers: %v", err)
+	}
+	if r, err := w.Reverse(ctx, checkout.ReversalParams{IdempotencyKey: "b1:payout:1:reversal:1", BookingID: "b1", TransferID: "tr_1", Amount: sum}); err != nil || r.ID == "" {
+		t.Errorf("reversal: %+v, %v", r, err)
+	}
 	want := []string{
 		"POST /v1/checkout/sessions b1:checkout:1",
 		"GET /v1/checkout/sessions/cs_test_1 ",
@@ -86,6 +101,10 @@ func TestRequestShapes(t *testing.T) {
 		"GET /v1/disputes ",
 		"GET /v1/events ",
 		"GET /v1/checkout/sessions ",
+		"GET /v1/balance_transactions ",
+		"POST /v1/transfers b1:payout:1",
+		"GET /v1/transfers ",
+		"POST /v1/transfers/tr_1/reversals b1:payout:1:reversal:1",
 	}
 	for i, r := range want {
 		if i >= len(requests) || requests[i] != r {

@@ -1,5 +1,5 @@
 // Package stripepay is the Stripe adapter of checkout: it implements
-// checkout.Payments over Stripe's API at the version this build of stripe-go
+// checkout.Payments, and checkout.PayoutProvider with Stripe Connect, over Stripe's API at the version this build of stripe-go
 // speaks, and over anything that speaks the same, such as checkout/stripesim.
 //
 // It promises: no state besides connections, no package-wide settings of
@@ -19,10 +19,13 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v79"
+	"github.com/stripe/stripe-go/v79/balancetransaction"
 	checkoutsession "github.com/stripe/stripe-go/v79/checkout/session"
 	"github.com/stripe/stripe-go/v79/dispute"
 	"github.com/stripe/stripe-go/v79/event"
 	"github.com/stripe/stripe-go/v79/refund"
+	"github.com/stripe/stripe-go/v79/transfer"
+	"github.com/stripe/stripe-go/v79/transferreversal"
 
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
@@ -45,6 +48,7 @@ const (
 	metaBooking = "booking_id"
 	metaAttempt = "attempt"
 	metaRefund  = "refund_key"
+	metaPayout  = "payout_key"
 )
 
 // Config is what a Client needs.
@@ -102,6 +106,10 @@ type Client struct {
 	refunds  refund.Client
 	disputes dispute.Client
 	events   event.Client
+	balance  balancetransaction.Client
+	// transfers and reversals of Connect.
+	transfers transfer.Client
+	reversals transferreversal.Client
 
 	secrets []string
 	live    bool
@@ -134,13 +142,16 @@ func New(cfg Config) (*Client, error) {
 	}
 	b := stripe.GetBackendWithConfig(stripe.APIBackend, backend)
 	return &Client{
-		sessions: checkoutsession.Client{B: b, Key: cfg.SecretKey},
-		refunds:  refund.Client{B: b, Key: cfg.SecretKey},
-		disputes: dispute.Client{B: b, Key: cfg.SecretKey},
-		events:   event.Client{B: b, Key: cfg.SecretKey},
-		secrets:  slices.Clone(cfg.WebhookSecrets),
-		live:     live,
-		clock:    cfg.Clock,
+		sessions:  checkoutsession.Client{B: b, Key: cfg.SecretKey},
+		refunds:   refund.Client{B: b, Key: cfg.SecretKey},
+		disputes:  dispute.Client{B: b, Key: cfg.SecretKey},
+		events:    event.Client{B: b, Key: cfg.SecretKey},
+		balance:   balancetransaction.Client{B: b, Key: cfg.SecretKey},
+		transfers: transfer.Client{B: b, Key: cfg.SecretKey},
+		reversals: transferreversal.Client{B: b, Key: cfg.SecretKey},
+		secrets:   slices.Clone(cfg.WebhookSecrets),
+		live:      live,
+		clock:     cfg.Clock,
 	}, nil
 }
 

@@ -295,11 +295,13 @@ type listed struct {
 	id      string
 	created time.Time
 	object  object
-	payment *payment
+	// expand replaces an id in the object by what it names.
+	expand func(o object, path string) bool
 }
 
-// list answers a list of what pick returns of each payment, newest first.
-func (s *Server) list(ctx context.Context, c *call, pick func(*payment) []listed) (any, error) {
+// list answers a list of what pick returns of each payment, newest first, and
+// of others that belong to no payment.
+func (s *Server) list(ctx context.Context, c *call, pick func(*payment) []listed, others ...listed) (any, error) {
 	p := c.params
 	intent, charge := p.str("payment_intent"), p.str("charge")
 	limit, given := p.integer("limit")
@@ -318,9 +320,14 @@ func (s *Server) list(ctx context.Context, c *call, pick func(*payment) []listed
 	collect := func(pay *payment) {
 		for _, l := range pick(pay) {
 			if within(l.created) {
-				l.payment = pay
+				l.expand = pay.expand
 				all = append(all, l)
 			}
+		}
+	}
+	for _, l := range others {
+		if within(l.created) {
+			all = append(all, l)
 		}
 	}
 	if only := intent + charge; only != "" {
@@ -351,7 +358,7 @@ func (s *Server) list(ctx context.Context, c *call, pick func(*payment) []listed
 	data := make([]object, 0, len(page))
 	for _, l := range page {
 		for _, path := range expand {
-			if rest, ok := strings.CutPrefix(path, "data."); !ok || !l.payment.expand(l.object, rest) {
+			if rest, ok := strings.CutPrefix(path, "data."); !ok || !l.expand(l.object, rest) {
 				return nil, malformed("", "expand", "This property cannot be expanded (%s).", path)
 			}
 		}
@@ -427,15 +434,28 @@ func (s *Server) listDisputes(ctx context.Context, c *call) (any, error) {
 
 func (s *Server) listTransactions(ctx context.Context, c *call) (any, error) {
 	kind, currency, source := c.params.str("type"), c.params.str("currency"), c.params.str("source")
+	wanted := func(t transaction, of string) bool {
+		return (kind == "" || kind == t.Type) && (currency == "" || currency == of) && (source == "" || source == t.Source)
+	}
+	var others []listed
+	err := s.eachTransfer(ctx, "", func(tr transfer) {
+		for _, t := range tr.Transactions {
+			if wanted(t, tr.Currency) {
+				others = append(others, listed{t.ID, t.Created, t.object(tr.Currency, ""), tr.expand})
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
 	return s.list(ctx, c, func(p *payment) (out []listed) {
 		for _, t := range p.Transactions {
-			if (kind == "" || kind == t.Type) && (currency == "" || currency == p.Session.Currency) &&
-				(source == "" || source == t.Source) {
-				out = append(out, listed{id: t.ID, created: t.Created, object: p.transactionObject(t)})
+			if wanted(t, p.Session.Currency) {
+				out = append(out, listed{id: t.ID, created: t.Created, object: t.object(p.Session.Currency, p.Session.Intent.Description)})
 			}
 		}
 		return out
-	})
+	}, others...)
 }
 
 func (s *Server) listEvents(ctx context.Context, c *call) (any, error) {

@@ -3,7 +3,9 @@ package stripesim
 import (
 	"context"
 	"slices"
+	"strings"
 
+	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/fault"
 )
 
@@ -98,6 +100,26 @@ func (s *Server) SucceedRefund(ctx context.Context, refundID string) error {
 // "lost_or_stolen_card". One that has succeeded can still fail.
 func (s *Server) FailRefund(ctx context.Context, refundID, reason string) error {
 	return s.act(ctx, refundID, func(c change) error { return require(c.settleRefund(refundID, reason), "fail") })
+}
+
+// Withdraw pays an amount of the platform's balance out to its bank.
+func (s *Server) Withdraw(ctx context.Context, amount catalog.Money) error {
+	t := transfer{ID: prefixPayout + newID(), Amount: amount.Amount, Currency: strings.ToLower(amount.Currency), Created: s.clock()}
+	t.transact("payout", "payout", -amount.Amount, t.ID, t.Created)
+	if err := s.leave(ctx, t); err != nil {
+		return fault.Wrap(fault.Conflict, err, "The balance cannot be paid out.")
+	}
+	return nil
+}
+
+// ReverseFromDashboard takes an amount of a transfer back.
+func (s *Server) ReverseFromDashboard(ctx context.Context, transferID string, amount int64) error {
+	request := newID()
+	_, err := s.transfers.Update(ctx, transferID, func(t *transfer) error {
+		_, err := t.reverse(amount, nil, request, s.clock())
+		return err
+	})
+	return err
 }
 
 // CreateDispute contests a payment for an amount and one of Stripe's reasons,

@@ -32,7 +32,7 @@ func (p *payment) object(id string) object {
 	}
 	for _, t := range p.Transactions {
 		if t.ID == id {
-			return p.transactionObject(t)
+			return t.object(p.Session.Currency, p.Session.Intent.Description)
 		}
 	}
 	for _, e := range p.Events {
@@ -190,12 +190,12 @@ func (p *payment) disputeObject(d dispute) object {
 	}
 }
 
-func (p *payment) transactionObject(t transaction) object {
+func (t transaction) object(currency, description string) object {
 	return object{
 		"id": t.ID, "object": "balance_transaction", "type": t.Type, "reporting_category": t.Category,
-		"amount": t.Amount, "net": t.Amount, "fee": 0, "fee_details": []any{}, "currency": p.Session.Currency,
+		"amount": t.Amount, "net": t.Amount, "fee": 0, "fee_details": []any{}, "currency": currency,
 		"created": t.Created.Unix(), "available_on": t.Created.Unix(), "status": "available",
-		"source": t.Source, "description": text(p.Session.Intent.Description), "exchange_rate": nil,
+		"source": t.Source, "description": text(description), "exchange_rate": nil,
 	}
 }
 

@@ -72,8 +72,12 @@ type Server struct {
 	clock    func() time.Time
 	payments *store.Collection[payment]
 	replies  *store.Collection[reply]
-	mux      *http.ServeMux
-	client   *http.Client
+	// transfers to connected accounts, and payouts to the platform's bank.
+	transfers *store.Collection[transfer]
+	// moving is held while the balance is looked at and money leaves it.
+	moving sync.Mutex
+	mux    *http.ServeMux
+	client *http.Client
 	// wake tells Run that there is something to deliver.
 	wake chan struct{}
 	// delivering is held while events are sent, so that one is not sent twice
@@ -115,8 +119,16 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	transfers, err := store.Open(ctx, opts.Engine, store.Def[transfer]{
+		Name:    "stripesim_transfers",
+		Indexes: []store.Index{{Name: "group"}},
+		Keys:    func(t transfer) map[string]string { return map[string]string{"group": t.Group} },
+	})
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
-		opts: opts, log: opts.Logger, clock: opts.Clock, payments: payments, replies: replies,
+		opts: opts, log: opts.Logger, clock: opts.Clock, payments: payments, replies: replies, transfers: transfers,
 		wake: make(chan struct{}, 1), inFlight: map[string]bool{},
 		client: &http.Client{
 			Timeout: deliveryTimeout,
@@ -145,6 +157,10 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("GET /v1/charges/{id}", s.api(s.retrieve("charge", prefixCharge)))
 	mux.HandleFunc("GET /v1/disputes", s.api(s.listDisputes))
 	mux.HandleFunc("GET /v1/disputes/{id}", s.api(s.retrieve("dispute", prefixDispute)))
+	mux.HandleFunc("POST /v1/transfers", s.api(s.createTransfer))
+	mux.HandleFunc("GET /v1/transfers", s.api(s.listTransfers))
+	mux.HandleFunc("GET /v1/transfers/{id}", s.api(s.getTransfer))
+	mux.HandleFunc("POST /v1/transfers/{id}/reversals", s.api(s.createReversal))
 	mux.HandleFunc("GET /v1/balance_transactions", s.api(s.listTransactions))
 	mux.HandleFunc("GET /v1/balance_transactions/{id}", s.api(s.retrieve("balance_transaction", prefixTransaction)))
 	mux.HandleFunc("GET /v1/events", s.api(s.listEvents))

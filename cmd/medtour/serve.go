@@ -109,7 +109,8 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	}
 	var site *web.Server
 	orders, err := checkout.New(ctx, checkout.Config{
-		Catalog: cat, Engine: engine, Payments: pay, Rates: rates, Now: time.Now, Log: log,
+		Catalog: cat, Engine: engine, Payments: pay, Payouts: map[string]checkout.PayoutProvider{checkout.PayoutStripe: pay},
+		Rates: rates, Now: time.Now, Log: log,
 		ReturnURL: func(bookingID, lang string) (success, cancel string) {
 			path := templates.Page{Locale: templates.LocaleFor(lang)}.URL(site.BookingPath(bookingID))
 			return base + path + "/return", base + path
@@ -208,7 +209,7 @@ func loopbackAddr(addr net.Addr) string {
 }
 
 // payments returns Stripe, or the local Stripe and its server.
-func payments(ctx context.Context, cfg Config, engine store.Engine, base, loopback string, log *slog.Logger) (checkout.Payments, *stripesim.Server, error) {
+func payments(ctx context.Context, cfg Config, engine store.Engine, base, loopback string, log *slog.Logger) (*stripepay.Client, *stripesim.Server, error) {
 	if !cfg.simulated() {
 		pay, err := stripepay.New(stripepay.Config{SecretKey: cfg.StripeKey, WebhookSecrets: cfg.StripeWebhookSecrets, MaxNetworkRetries: 2, Clock: time.Now, Logger: log})
 		return pay, nil, err
