@@ -143,8 +143,11 @@ func (sc *scorer) first(all *scores) []ranked {
 	return out
 }
 
-// offeringKind is the index of offerings among the kinds.
-const offeringKind = 0
+// Indexes among the kinds.
+const (
+	offeringKind = 0
+	hospitalKind = 2
+)
 
 // model returns the terms that are likeliest in the first hits, the likeliest
 // first, with weights that add up to one.

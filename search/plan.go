@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -31,6 +32,10 @@ type plan struct {
 	stop []bool
 	// lang is the language that the words of Latin script are taken for.
 	lang *language
+	// sure says that some phrase surely says what is looked for.
+	sure bool
+	// unknown is the number of runs of words that no phrase covers.
+	unknown int
 	// stems of the tokens by language, made when first asked for.
 	stems [][]string
 }
@@ -63,7 +68,25 @@ func newPlan(book *phrasebook, query, lang string) *plan {
 		clear(p.stop)
 	}
 	p.spans = p.divide(book, 0, len(p.tokens), book.longest)
+	p.unknown = len(p.leaves())
+	p.sure = slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && s.entry.sure() })
 	return p
+}
+
+// factor is the weight of a span: what it was given, less for what is likely
+// talk.
+func (p *plan) factor(s *span) float32 {
+	f := s.factor
+	if s.entry != nil {
+		return f
+	}
+	if p.sure && p.unknown > talk {
+		f *= talk / float32(p.unknown)
+	}
+	if s.to-s.from == 1 && len(p.tokens) > 1 && p.tokens[s.from].script == unbroken {
+		f *= singleFactor
+	}
+	return f
 }
 
 func (p *plan) isStop(t token) bool {

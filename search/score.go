@@ -29,6 +29,26 @@ const pairWeight = 0.6
 // than what is looked for.
 const unknownFactor = 0.6
 
+// partFactor is the share that the parts of a known phrase keep in documents
+// that the whole does not point at: who asks for a neuroblastoma does not ask
+// for nerves.
+const partFactor = 0.6
+
+// surely is the weight from which a phrase says what is looked for, rather than
+// what it has to do with.
+const surely = 0.7
+
+// talk is the number of words unknown to the vocabulary that a query may have
+// before they count for less: who tells a story does not look for each word.
+const talk = 3
+
+// singleFactor is the weight of a lone character of unbroken script among
+// others: it is seldom a word.
+const singleFactor = 0.4
+
+// offTopicFactor is the weight of a phrase that is off topic.
+const offTopicFactor = 2
+
 // plainFactor is the least weight of a word in plain documents, where the
 // vocabulary cannot know which words say little.
 const plainFactor = 0.6
@@ -129,12 +149,21 @@ func (sc *scorer) span(s *span, out *scores) possible {
 	var p possible
 	if s.entry != nil && s.entry.off && !sc.written(s) {
 		for k := range p {
-			p[k] = idf(0, sc.snap.count[k])
+			p[k] = offTopicFactor * idf(0, sc.snap.count[k])
 		}
 		return p
 	}
 	if len(s.parts) > 0 {
 		p = sc.run(s.parts, out)
+		if sc.plan.tokens[s.from].script == unbroken {
+			// A name may have the phrase as it stands.
+			pairs := sc.snap.borrow()
+			sc.words(s, pairs)
+			for _, d := range pairs.touched {
+				out.raise(d, pairs.val[d])
+			}
+			sc.snap.giveBack(pairs)
+		}
 	} else {
 		p = sc.words(s, out)
 	}
@@ -143,15 +172,15 @@ func (sc *scorer) span(s *span, out *scores) possible {
 			p = q
 		}
 	}
-	if s.factor != 1 {
+	if f := sc.plan.factor(s); f != 1 {
 		for _, d := range out.touched {
 			if sc.snap.plain[d] {
-				out.val[d] *= max(s.factor, plainFactor)
+				out.val[d] *= max(f, plainFactor)
 			} else {
-				out.val[d] *= s.factor
+				out.val[d] *= f
 			}
 		}
-		p = p.scaled(s.factor)
+		p = p.scaled(f)
 	}
 	return p
 }
@@ -181,6 +210,7 @@ func (sc *scorer) written(s *span) bool {
 func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
 	hit := sc.snap.borrow()
 	defer sc.snap.giveBack(hit)
+	treats := s.entry.treats()
 	for _, r := range s.entry.refs {
 		for _, sign := range [...]struct {
 			sign   string
@@ -191,6 +221,11 @@ func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
 			}
 			list := sc.posting(tagField, sign.sign+r.tag)
 			for _, d := range list.docs {
+				// Where a treatment is asked for, the hospitals known for it
+				// are meant alone, not all that they do.
+				if treats && r.tag[0] == 'h' && sc.snap.kind[d] != hospitalKind {
+					continue
+				}
 				hit.raise(d, r.weight*sign.factor)
 			}
 		}
@@ -206,6 +241,13 @@ func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
 	var weight possible
 	for k := range weight {
 		weight[k] = idf(df[k], sc.snap.count[k])
+	}
+	if s.entry.sure() {
+		for _, d := range out.touched {
+			if hit.val[d] == 0 && !sc.snap.plain[d] {
+				out.val[d] *= partFactor
+			}
+		}
 	}
 	whole := s.entry.name && s.from == 0 && s.to == len(sc.plan.tokens)
 	for _, d := range hit.touched {

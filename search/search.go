@@ -14,6 +14,9 @@ const (
 	// confident is the share of what a query says that a hit must answer to be
 	// shown at all.
 	confident = 0.27
+	// Less is enough where a phrase surely says what is looked for, since the
+	// rest is talk then, and more is needed where the vocabulary knows nothing.
+	confidentSure, confidentWords = 0.15, 0.5
 	// nearBest is the share of the best score that a hit must have.
 	nearBest = 0.12
 	// defaultTimeLimit is the time that a query may take before it is answered
@@ -152,10 +155,11 @@ func (q *query) find(p *plan, fb *feedback) ([]ranked, error) {
 			best[k] = max(best[k], all.val[d])
 		}
 	}
+	least := p.confident()
 	var out []ranked
 	for _, d := range all.touched {
 		k := snap.kind[d]
-		if k == noKind || !snap.plain[d] && (best[k] < confident*total[k] || all.val[d] < nearBest*best[k]) {
+		if k == noKind || !snap.plain[d] && (best[k] < least*total[k] || all.val[d] < nearBest*best[k]) {
 			continue
 		}
 		out = append(out, ranked{d, all.val[d]})
@@ -164,6 +168,18 @@ func (q *query) find(p *plan, fb *feedback) ([]ranked, error) {
 		out = snap.keepAdded(out, all.touched[matched:])
 	}
 	return out, nil
+}
+
+// confident is the share of what the query says that the best answer must
+// reach.
+func (p *plan) confident() float32 {
+	if p.sure {
+		return confidentSure
+	}
+	if slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && len(s.entry.refs) > 0 }) {
+		return confident
+	}
+	return confidentWords
 }
 
 // result makes the page without titles.

@@ -48,7 +48,30 @@ func (snap *snapshot) understand(query, lang string) (p *plan, corrected string,
 	}
 	b.WriteString(query[last:])
 	corrected = b.String()
-	return newPlan(snap.book, corrected, lang), corrected, nil
+	better := newPlan(snap.book, corrected, lang)
+	if len(better.tokens) > maxTyped {
+		better.doubt(p)
+	}
+	return better, corrected, nil
+}
+
+// maxTyped is the number of words up to which a query is more likely mistyped
+// than told in words that nothing here knows.
+const maxTyped = 7
+
+// mendedFactor is the weight of mended words in a longer text.
+const mendedFactor = 0.4
+
+// doubt lowers the weight of words that were not typed so.
+func (p *plan) doubt(typed *plan) {
+	for _, s := range p.spans {
+		for _, t := range p.tokens[s.from:s.to] {
+			if !slices.ContainsFunc(typed.tokens, func(o token) bool { return o.text == t.text }) {
+				s.factor *= mendedFactor
+				break
+			}
+		}
+	}
 }
 
 // mendCharacters returns the query with a wrong character of an unbroken script
@@ -62,6 +85,10 @@ func (snap *snapshot) mendCharacters(p *plan) (string, error) {
 		for n := min(maxGapped, s.to-s.from); n >= minGapped; n-- {
 			for i := s.from; i+n <= s.to; i++ {
 				run := p.tokens[i : i+n]
+				// A pair in a longer text is too easily one off by chance.
+				if n == minGapped && len(p.tokens) > maxTyped || slices.ContainsFunc(run, isNumeral) {
+					continue
+				}
 				phrase := snap.book.mend(run)
 				if phrase == "" {
 					continue
@@ -77,6 +104,10 @@ func (snap *snapshot) mendCharacters(p *plan) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+func isNumeral(t token) bool {
+	return strings.Contains("〇一二三四五六七八九十百千万", t.text)
 }
 
 // mend returns the only phrase that is one character away from a run, empty
@@ -441,12 +472,20 @@ func undouble(w string) string {
 	return b.String()
 }
 
-// minPart is the shortest part of two words typed as one.
-const minPart = 3
+const (
+	// minPart is the shortest part of two words typed as one.
+	minPart = 3
+	// minParted is the shortest word that is taken for two: shorter ones, such
+	// as "carpet", fall into two words by chance.
+	minParted = 8
+)
 
 // parted cuts a word into two that the dictionary knows.
 func (snap *snapshot) parted(t token) (string, error) {
 	best, most := "", 0
+	if len(t.text) < minParted {
+		return "", nil
+	}
 	for i := range t.text {
 		if i < minPart || len(t.text)-i < minPart {
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -167,6 +168,16 @@ func (e *entry) wish() bool {
 		}
 	}
 	return false
+}
+
+// treats reports whether the phrase points at a treatment.
+func (e *entry) treats() bool {
+	return slices.ContainsFunc(e.refs, func(r ref) bool { return r.tag[0] == 't' })
+}
+
+// sure reports whether the phrase surely says what is looked for.
+func (e *entry) sure() bool {
+	return !e.wish() && slices.ContainsFunc(e.refs, func(r ref) bool { return r.weight >= surely })
 }
 
 func (e *entry) merge(refs []ref, label catalog.Text) {
