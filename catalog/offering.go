@@ -1,6 +1,10 @@
 package catalog
 
-import "github.com/medtour/medtour/fault"
+import (
+	"slices"
+
+	"github.com/medtour/medtour/fault"
+)
 
 // Offering is one Treatment at one Hospital: the unit that patients search.
 type Offering struct {
@@ -20,6 +24,56 @@ type Offering struct {
 	Price *Price `json:"price,omitempty"`
 	// Claims are what sources say of this treatment at this hospital.
 	Claims []Claim `json:"claims,omitempty"`
+	// Packaging says which agencies may build packages on it; nil is all.
+	Packaging *Packaging `json:"packaging,omitempty"`
+}
+
+// PackagingRule says who may build packages on an offering.
+type PackagingRule string
+
+// The rules of packaging.
+const (
+	// PackagingAll lets every agency.
+	PackagingAll PackagingRule = "all"
+	// PackagingListed lets the agencies that the hospital lists.
+	PackagingListed PackagingRule = "listed"
+	// PackagingOnRequest wants the hospital's consent to each package.
+	PackagingOnRequest PackagingRule = "on-request"
+)
+
+// PackagingRules lists the rules of packaging.
+var PackagingRules = []PackagingRule{PackagingAll, PackagingListed, PackagingOnRequest}
+
+// Packaging is what a hospital allows agencies to do with an offering. It
+// binds packages when they are submitted; those already published stay.
+type Packaging struct {
+	Rule PackagingRule `json:"rule"`
+	// AgencyIDs that may, where they are listed.
+	AgencyIDs []string `json:"agency_ids,omitempty"`
+}
+
+// PackagingRule returns the rule in force.
+func (o Offering) PackagingRule() PackagingRule {
+	if o.Packaging == nil {
+		return PackagingAll
+	}
+	return o.Packaging.Rule
+}
+
+// maxAgencies bounds the agencies that an offering lists.
+const maxAgencies = 200
+
+func (p *Packaging) validate(f *fault.Fields, field string) {
+	if p == nil {
+		return
+	}
+	if !slices.Contains(PackagingRules, p.Rule) {
+		f.Add(field+".rule", "enum", "use all, listed or on-request")
+	}
+	if (p.Rule == PackagingListed) != (len(p.AgencyIDs) > 0) {
+		f.Add(field+".agency_ids", "required", "list the agencies where the rule is listed, and only there")
+	}
+	validateIDs(f, field+".agency_ids", p.AgencyIDs, maxAgencies)
 }
 
 // PriceModel says how a price is meant.
@@ -31,9 +85,13 @@ const (
 	PriceRange     PriceModel = "range"
 	PriceFrom      PriceModel = "from"
 	PriceOnRequest PriceModel = "on-request"
+	// PriceByTier has an amount for each of several tiers: a kind of lens, a
+	// number of sessions.
+	PriceByTier PriceModel = "by-tier"
 )
 
-var priceModels = set(PriceFixed, PriceRange, PriceFrom, PriceOnRequest)
+// PriceModels lists the price models.
+var PriceModels = []PriceModel{PriceOnRequest, PriceFixed, PriceRange, PriceFrom, PriceByTier}
 
 // Price is what a hospital charges for an offering.
 type Price struct {
@@ -41,10 +99,32 @@ type Price struct {
 	// Min is the price, or the lower end; Max the upper end of a range.
 	Min *Money `json:"min,omitempty"`
 	Max *Money `json:"max,omitempty"`
+	// Tiers of a price by tier, all in one currency.
+	Tiers []PriceTier `json:"tiers,omitempty"`
 	// AsOf is the date of the price, YYYY-MM-DD.
 	AsOf     string `json:"as_of,omitempty"`
 	Includes Text   `json:"includes,omitempty"`
 	Source   Source `json:"source,omitzero"`
+}
+
+// PriceTier is one of the amounts of a price by tier.
+type PriceTier struct {
+	Label  Text  `json:"label"`
+	Amount Money `json:"amount"`
+}
+
+// Lowest returns the least amount of a price, nil where it is on request.
+func (p *Price) Lowest() *Money {
+	if p == nil {
+		return nil
+	}
+	low := p.Min
+	for _, t := range p.Tiers {
+		if low == nil || t.Amount.Amount < low.Amount {
+			low = &t.Amount
+		}
+	}
+	return low
 }
 
 // EntityKind returns KindOffering.
@@ -69,16 +149,18 @@ func (o Offering) Validate() error {
 		o.Price.validate(&f, "price")
 	}
 	validateClaims(&f, "claims", o.Claims)
+	o.Packaging.validate(&f, "packaging")
 	return f.Err("the offering is not complete")
 }
 
 func (p Price) validate(f *fault.Fields, field string) {
-	if !priceModels[p.Model] {
-		f.Add(field+".model", "enum", "use fixed, range, from or on-request")
+	if !slices.Contains(PriceModels, p.Model) {
+		f.Add(field+".model", "enum", "use fixed, range, from, by-tier or on-request")
 	}
-	if (p.Model == PriceOnRequest) != (p.Min == nil) {
-		f.Add(field+".min", "required", "every price but one on request needs an amount")
+	if (p.Model == PriceOnRequest || p.Model == PriceByTier) != (p.Min == nil) {
+		f.Add(field+".min", "required", "a fixed price, a range and a price from need an amount, and only they")
 	}
+	p.validateTiers(f, field+".tiers")
 	if (p.Model == PriceRange) != (p.Max != nil) {
 		f.Add(field+".max", "required", "a range, and only a range, needs an upper amount")
 	}
@@ -90,13 +172,33 @@ func (p Price) validate(f *fault.Fields, field string) {
 	if p.Min != nil && p.Max != nil && (p.Min.Currency != p.Max.Currency || p.Min.Amount > p.Max.Amount) {
 		f.Add(field+".max", "range", "one currency, and not below min")
 	}
-	if p.Min != nil && !validDate(p.AsOf) {
+	if p.Lowest() != nil && !validDate(p.AsOf) {
 		f.Add(field+".as_of", "date", "say as of when, YYYY-MM-DD")
 	}
-	if p.Min != nil && p.Source.Address == "" {
+	if p.Lowest() != nil && p.Source.Address == "" {
 		f.Add(field+".source.address", "required", "a price needs a source")
 	}
+	if p.Source.Address != "" && !grades[p.Source.Grade] {
+		f.Add(field+".source.grade", "enum", "unknown grade %q", clip(string(p.Source.Grade)))
+	}
 	p.Includes.validate(f, field+".includes", MaxParagraph, false)
+}
+
+// maxTiers bounds a price by tier: a table that can be read.
+const maxTiers = 20
+
+func (p Price) validateTiers(f *fault.Fields, field string) {
+	if (p.Model == PriceByTier) != (len(p.Tiers) > 0) || len(p.Tiers) > maxTiers {
+		f.Add(field, "range", "a price by tier, and only one, has 1 to %d tiers", maxTiers)
+		return
+	}
+	for i, t := range p.Tiers {
+		t.Label.validate(f, indexed(field, i)+".label", MaxName, true)
+		t.Amount.validate(f, indexed(field, i)+".amount")
+		if t.Amount.Currency != p.Tiers[0].Amount.Currency {
+			f.Add(indexed(field, i)+".amount.currency", "currency", "use one currency in all tiers")
+		}
+	}
 }
 
 // maxAmount bounds a price in Stripe units: Stripe takes at most twelve

@@ -20,9 +20,10 @@ type Catalog struct {
 	Packages      *Repo[Package]
 	Departures    *Repo[Departure]
 
-	links   *store.Collection[link]
-	changes *store.Collection[Change]
-	now     func() time.Time
+	links    *store.Collection[link]
+	changes  *store.Collection[Change]
+	consents *store.Collection[Consent]
+	now      func() time.Time
 
 	mu sync.Mutex
 	// lastSeq is the last change known to this node.
@@ -57,6 +58,7 @@ func Open(ctx context.Context, engine store.Engine, now func() time.Time) (*Cata
 		c.changes, e = store.Open(ctx, engine, store.Def[Change]{Name: "catalog_changes"})
 		return
 	})
+	open(func() (e error) { c.consents, e = store.Open(ctx, engine, consentsDef); return })
 	open(func() error { return c.readLastSeq(ctx) })
 	open(func() error { return c.Flush(ctx) })
 	if err != nil {
@@ -123,14 +125,21 @@ func (c *Catalog) check(ctx context.Context, v Entity, state State) error {
 	if err := f.Err("the " + string(v.EntityKind()) + " refers to what is not there"); err != nil {
 		return err
 	}
+	if state == Submitted {
+		// Imports, the seed and the operator publish without this: what
+		// sources say in old words is theirs to weigh.
+		if err := lintErr(v); err != nil {
+			return err
+		}
+	}
 	if p, ok := v.(Package); ok && (state == Published || state == Submitted) {
 		return c.checkPackage(ctx, p)
 	}
 	return nil
 }
 
-// checkPackage refuses a package whose treatment may not be sold or whose
-// itinerary fails the recovery check.
+// checkPackage refuses a package whose treatment may not be sold, which the
+// hospital does not allow, or whose itinerary fails the recovery check.
 func (c *Catalog) checkPackage(ctx context.Context, p Package) error {
 	var f fault.Fields
 	for i, id := range p.OfferingIDs {
@@ -144,6 +153,9 @@ func (c *Catalog) checkPackage(ctx context.Context, p Package) error {
 		}
 		if !t.BookingClass.Sellable() {
 			f.Add(indexed("offering_ids", i), "booking_class", "%s is %s: it is never sold in a package", id, t.BookingClass)
+		}
+		if err := c.checkPackaging(ctx, &f, indexed("offering_ids", i), p, o); err != nil {
+			return err
 		}
 	}
 	stay, err := c.Stay(ctx, p)
