@@ -576,9 +576,10 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	b.facet("stay", stayBucket(line))
 	stayNumber(b, line)
 	// What the hospital charges is the price; without it, what the journey costs.
-	ownPrice := o.Price != nil && o.Price.Min != nil && t.BookingClass.Sellable()
+	low := o.Price.Lowest()
+	ownPrice := low != nil && t.BookingClass.Sellable()
 	if ownPrice {
-		b.price(*o.Price.Min)
+		b.price(*low)
 	}
 	packages, err := s.links.packagesOf(ctx, id)
 	if err != nil {

@@ -90,12 +90,12 @@ func offeringPrice(p templates.Page, o catalog.Offering, t catalog.Treatment) (l
 	switch {
 	case !t.BookingClass.Sellable():
 		return p.T("card.price_label"), p.T("card.enquiry"), ""
-	case o.Price == nil || o.Price.Min == nil:
+	case o.Price.Lowest() == nil:
 		return p.T("card.price_label"), p.T("card.on_request"), ""
 	}
-	price, original = templates.Approximate(p, *o.Price.Min)
+	price, original = templates.Approximate(p, *o.Price.Lowest())
 	switch o.Price.Model {
-	case catalog.PriceFrom:
+	case catalog.PriceFrom, catalog.PriceByTier:
 		price = p.T("card.from", "price", price)
 	case catalog.PriceRange:
 		upper, upperOriginal := templates.Approximate(p, *o.Price.Max)
@@ -160,10 +160,13 @@ func bookingPill(p templates.Page, b catalog.BookingClass) []templates.Pill {
 	return []templates.Pill{{Text: p.T("booking_class." + string(b)), Tone: "apricot"}}
 }
 
-// hospitalPills are designation, direct billing and languages, each only where
+// hospitalPills are that a hospital does not exist, designation, direct billing and languages, each only where
 // a current source says so.
 func hospitalPills(p templates.Page, h catalog.Hospital, now time.Time) []templates.Pill {
 	var out []templates.Pill
+	if h.Demo {
+		out = append(out, templates.Pill{Text: p.T("hospital.demo"), Tone: "gold"})
+	}
 	if h.PilotUnit != nil && *h.PilotUnit {
 		out = append(out, templates.Pill{Text: p.Or("pilot."+h.PilotScheme, p.T("pilot.yes")), Tone: "gold"})
 	}

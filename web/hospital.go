@@ -67,6 +67,9 @@ func (s *Server) hospital(c echo.Context) error {
 	p.Title, p.Section = p.Name(h.Name), "hospitals"
 	p.Description = p.T("hospital.description", "name", p.Title, "n", p.Int(len(v.Offerings)))
 	p.JSONLD = []any{hospitalLD(p, h, v), breadcrumbLD(p, v.Crumbs)}
+	if h.Demo {
+		p.NoIndex, p.JSONLD = true, nil
+	}
 	return s.ok(c, templates.Hospital(p, v))
 }
 

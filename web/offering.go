@@ -42,6 +42,9 @@ func (s *Server) offering(c echo.Context) error {
 	p.Title = p.T("offering.title", "treatment", p.Name(v.Name), "hospital", p.Name(h.Name))
 	p.Description, p.Section = clipText(p.Name(first(o.Summary, t.Summary)), metaLength), "treatments"
 	p.JSONLD = []any{offeringLD(p, t, h), breadcrumbLD(p, v.Crumbs)}
+	if h.Demo {
+		p.NoIndex, p.JSONLD = true, nil
+	}
 	return s.ok(c, templates.Offering(p, v))
 }
 
