@@ -23,10 +23,11 @@ const (
 	KindOffering     Kind = "offering"
 	KindPackage      Kind = "package"
 	KindDeparture    Kind = "departure"
+	KindSynonym      Kind = "synonym"
 )
 
 // Kinds lists all kinds in their order.
-var Kinds = []Kind{KindInsurer, KindTreatment, KindHospital, KindOrganisation, KindPlace, KindOffering, KindPackage, KindDeparture}
+var Kinds = []Kind{KindInsurer, KindTreatment, KindHospital, KindOrganisation, KindPlace, KindOffering, KindPackage, KindDeparture, KindSynonym}
 
 // Entity is what every catalogue entry has.
 type Entity interface {

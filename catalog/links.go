@@ -40,6 +40,15 @@ func refsOf(v Entity) []Ref {
 		return refs
 	case Departure:
 		return []Ref{{KindPackage, e.PackageID, "package_id"}}
+	case Synonym:
+		var refs []Ref
+		for i, id := range e.TreatmentIDs {
+			refs = append(refs, Ref{KindTreatment, id, indexed("treatment_ids", i)})
+		}
+		for i, id := range e.HospitalIDs {
+			refs = append(refs, Ref{KindHospital, id, indexed("hospital_ids", i)})
+		}
+		return refs
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (o Organisation) Owns(v Entity) bool {
 		return o.OrganisationKind == HospitalDepartment && o.HospitalID != "" && ownerOf(e) == o.HospitalID
 	case Package:
 		return o.OrganisationKind == Agency && e.AgencyID == o.ID
-	case Treatment, Place, Insurer:
+	case Treatment, Place, Insurer, Synonym:
 		return o.OrganisationKind == Operator
 	}
 	return false

@@ -19,6 +19,7 @@ type Catalog struct {
 	Offerings     *Repo[Offering]
 	Packages      *Repo[Package]
 	Departures    *Repo[Departure]
+	Synonyms      *Repo[Synonym]
 
 	links    *store.Collection[link]
 	changes  *store.Collection[Change]
@@ -53,6 +54,7 @@ func Open(ctx context.Context, engine store.Engine, now func() time.Time) (*Cata
 	open(func() (e error) { c.Offerings, e = openRepo[Offering](ctx, c, engine, KindOffering); return })
 	open(func() (e error) { c.Packages, e = openRepo[Package](ctx, c, engine, KindPackage); return })
 	open(func() (e error) { c.Departures, e = openRepo[Departure](ctx, c, engine, KindDeparture); return })
+	open(func() (e error) { c.Synonyms, e = openRepo[Synonym](ctx, c, engine, KindSynonym); return })
 	open(func() (e error) { c.links, e = store.Open(ctx, engine, store.Def[link]{Name: "catalog_links"}); return })
 	open(func() (e error) {
 		c.changes, e = store.Open(ctx, engine, store.Def[Change]{Name: "catalog_changes"})
@@ -96,6 +98,8 @@ func (c *Catalog) keeper(kind Kind) keeper {
 		return c.Packages
 	case KindDeparture:
 		return c.Departures
+	case KindSynonym:
+		return c.Synonyms
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func (e *Engine) apply(ctx context.Context, changes []catalog.Change, newDay boo
 	newBook := false
 	for _, ch := range changes {
 		seq = max(seq, ch.Seq)
-		newBook = newBook || ch.Kind == catalog.KindTreatment || ch.Kind == catalog.KindHospital
+		newBook = newBook || ch.Kind == catalog.KindTreatment || ch.Kind == catalog.KindHospital || ch.Kind == catalog.KindSynonym
 		if err := e.touch(ctx, snap, ch, touched); err != nil {
 			return err
 		}

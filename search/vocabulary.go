@@ -311,8 +311,8 @@ func abbreviation(s string) bool {
 
 func one(tag string, weight float32) []ref { return []ref{{tag, weight}} }
 
-func (p *phrasebook) vocabulary(v *vocabulary) {
-	for _, c := range v.concepts {
+func (p *phrasebook) concepts(list []concept) {
+	for _, c := range list {
 		label := catalog.Text{}
 		for _, t := range c.terms {
 			tag := pageTag(t.Lang)
@@ -463,12 +463,40 @@ func nameForms(name string) []string {
 	return out
 }
 
-// newPhrasebook reads the phrases of the vocabulary and of all published
-// treatments and hospitals.
-func newPhrasebook(ctx context.Context, v *vocabulary, cat *catalog.Catalog) (*phrasebook, error) {
+// conceptOf turns a row of the operator's table into one of the vocabulary.
+func conceptOf(s catalog.Synonym) concept {
+	c := concept{terms: s.Terms, noise: s.Meaning == catalog.MeansNothing, off: s.Meaning == catalog.MeansElsewhere}
+	weight := float32(s.Percent) / 100
+	for _, id := range s.TreatmentIDs {
+		c.refs = append(c.refs, ref{refTreatment(id), weight})
+	}
+	for _, id := range s.HospitalIDs {
+		c.refs = append(c.refs, ref{refHospital(id), weight})
+	}
+	return c
+}
+
+// newPhrasebook reads the phrases of the vocabulary, of the operator's table
+// and of all published treatments and hospitals. drafts stand in place of the
+// rows with their ids.
+func newPhrasebook(ctx context.Context, v *vocabulary, cat *catalog.Catalog, drafts ...catalog.Synonym) (*phrasebook, error) {
 	p := &phrasebook{entries: map[string]*entry{}, gapped: map[string]string{}}
-	p.vocabulary(v)
-	err := cat.Treatments.Each(ctx, func(t catalog.Treatment) error { p.treatment(t); return nil })
+	p.concepts(v.concepts)
+	var own []concept
+	err := cat.Synonyms.Each(ctx, func(s catalog.Synonym) error {
+		if !slices.ContainsFunc(drafts, func(d catalog.Synonym) bool { return d.ID == s.ID }) {
+			own = append(own, conceptOf(s))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range drafts {
+		own = append(own, conceptOf(d))
+	}
+	p.concepts(own)
+	err = cat.Treatments.Each(ctx, func(t catalog.Treatment) error { p.treatment(t); return nil })
 	if err == nil {
 		err = cat.Hospitals.Each(ctx, func(h catalog.Hospital) error { p.hospital(h); return nil })
 	}

@@ -129,17 +129,17 @@ func TestDocumentedImport(t *testing.T) {
 		t.Error("docs/example.ndjson is not what docs/import.md shows")
 	}
 	code, stdout, stderr := command(t, "--data", data, "import", file)
-	if code != exitOK || !strings.Contains(stdout, "9 created") {
+	if code != exitOK || !strings.Contains(stdout, "10 created") {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}
-	if code, stdout, _ = command(t, "--data", data, "import", file); code != exitOK || !strings.Contains(stdout, "9 unchanged") {
+	if code, stdout, _ = command(t, "--data", data, "import", file); code != exitOK || !strings.Contains(stdout, "10 unchanged") {
 		t.Fatalf("again: exit %d\n%s", code, stdout)
 	}
 	exported := filepath.Join(data, "out.ndjson")
 	if code, _, stderr = command(t, "--data", data, "export", "-o", exported); code != exitOK {
 		t.Fatalf("export: exit %d\n%s", code, stderr)
 	}
-	if code, stdout, stderr = command(t, "--data", t.TempDir(), "import", exported); code != exitOK || !strings.Contains(stdout, "9 created") {
+	if code, stdout, stderr = command(t, "--data", t.TempDir(), "import", exported); code != exitOK || !strings.Contains(stdout, "10 created") {
 		t.Fatalf("import of the export: exit %d\n%s%s", code, stdout, stderr)
 	}
 }
