@@ -25,6 +25,9 @@ type language struct {
 	// code of the fields' names.
 	code   string
 	script script
+	// fields of the language by class, and words that of its dictionary.
+	fields [classCount]string
+	words  string
 	// stop words, folded.
 	stop map[string]bool
 	// filters are bleve's, applied to folded words; none of them may depend on
@@ -94,6 +97,10 @@ var languageByCode = func() map[string]*language {
 	m := map[string]*language{}
 	for _, l := range languages {
 		m[l.code] = l
+		for c := range classCount {
+			l.fields[c] = fieldName(c, l)
+		}
+		l.words = wordField + l.code
 	}
 	return m
 }()

@@ -44,6 +44,11 @@ const (
 	tagField = "tag"
 	// wordField with a language is its dictionary of surface forms: word_en.
 	wordField = "word_"
+	// titleField is the entry's own name in every language, stored.
+	titleField = "title"
+	// vectorField with a language holds the terms of a plain document's texts,
+	// stored, for feedback: vector_en.
+	vectorField = "vector_"
 	// nameStart holds every name from each of its words on, for suggestions.
 	nameStart = "start"
 )
@@ -82,10 +87,11 @@ type builder struct {
 	tags   map[string]bool
 	starts map[string]bool
 	words  map[string]*strings.Builder
+	stored map[string][]byte
 }
 
 func newBuilder() *builder {
-	return &builder{fields: map[string]*strings.Builder{}, words: map[string]*strings.Builder{}, tags: map[string]bool{}, starts: map[string]bool{}}
+	return &builder{fields: map[string]*strings.Builder{}, words: map[string]*strings.Builder{}, tags: map[string]bool{}, starts: map[string]bool{}, stored: map[string][]byte{}}
 }
 
 func (b *builder) add(c class, tag, text string) {
@@ -158,6 +164,42 @@ func (b *builder) about(treatment, hospital string) {
 	}
 }
 
+// title stores the entry's own name.
+func (b *builder) title(name catalog.Text) {
+	var out []byte
+	for _, tag := range sortedKeys(name) {
+		out = append(out, tag+"\x00"+name[tag]+"\x00"...)
+	}
+	b.stored[titleField] = out
+}
+
+// readTitle reads what title stored.
+func readTitle(stored string) catalog.Text {
+	parts := strings.Split(stored, "\x00")
+	out := make(catalog.Text, len(parts)/2)
+	for i := 0; i+1 < len(parts); i += 2 {
+		out[parts[i]] = parts[i+1]
+	}
+	return out
+}
+
+// vectors stores the terms of texts for feedback: in languages of Latin script
+// that have stop words, since those are what a query is taken for.
+func (b *builder) vectors(texts ...catalog.Text) {
+	for _, l := range languages {
+		if l.script != latin || l.stop == nil {
+			continue
+		}
+		v := vector{}
+		for _, t := range texts {
+			v.add(l, t[l.code])
+		}
+		if len(v) > 0 {
+			b.stored[vectorField+l.code] = v.encode()
+		}
+	}
+}
+
 // names adds what the entry is suggested by.
 func (b *builder) names(t catalog.Text, others ...string) {
 	for tag, s := range t {
@@ -213,6 +255,9 @@ func (b *builder) document(key string) *document.Document {
 	}
 	addAll(tagField, index.IndexField|index.DocValues|index.SkipFreqNorm, b.tags)
 	addAll(nameStart, index.IndexField|index.SkipFreqNorm, b.starts)
+	for _, name := range sortedKeys(b.stored) {
+		d.AddField(document.NewTextFieldCustom(name, nil, b.stored[name], index.StoreField, nil))
+	}
 	for _, name := range sortedKeys(b.words) {
 		d.AddField(document.NewTextFieldCustom(name, nil, []byte(b.words[name].String()), index.IndexField|index.SkipFreqNorm, surfaceAnalyzer{}))
 	}
@@ -349,6 +394,7 @@ func (s source) treatment(ctx context.Context, b *builder, id string) error {
 	b.text(className, t.Name)
 	s.treatmentTerms(b, classTerm, t)
 	s.treatmentText(b, t)
+	b.title(t.Name)
 	b.names(t.Name, layNames(t)...)
 	b.about(id, "")
 	b.tag("%s%s", tagSelf, refTreatment(id))
@@ -446,6 +492,7 @@ func (s source) hospital(ctx context.Context, b *builder, id string) error {
 	s.hospitalTerms(b, classTerm, h)
 	b.text(classText, h.Summary)
 	s.claims(b, classText, h.Claims)
+	b.title(h.Name)
 	b.names(h.Name, h.Aliases...)
 	b.about("", id)
 	b.tag("%s%s", tagSelf, refHospital(id))
@@ -544,6 +591,8 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	b.about(t.ID, h.ID)
 	if len(o.Name) > 0 {
 		b.number("plain", 1)
+		b.title(o.Name)
+		b.vectors(o.Name, o.Summary)
 		b.text(className, o.Name)
 		b.text(classRelated, t.Name)
 	} else {
@@ -622,6 +671,7 @@ func (s source) pkg(ctx context.Context, b *builder, id string) error {
 	for _, t := range p.Inclusions {
 		b.text(classText, t)
 	}
+	b.title(p.Name)
 	b.names(p.Name)
 	for i, offeringID := range p.OfferingIDs {
 		if err := s.packageOffering(ctx, b, offeringID, i == 0); err != nil {

@@ -1,13 +1,12 @@
 package search
 
 import (
+	"cmp"
 	"math"
 	"slices"
-	"sort"
+	"strconv"
+	"strings"
 	"unicode/utf8"
-
-	"github.com/medtour/medtour/catalog"
-	"github.com/medtour/medtour/fault"
 )
 
 // Feedback from the first hits: words that stand together in them are added to
@@ -34,24 +33,61 @@ const (
 	feedbackMost = 4000
 	// feedbackAdded bounds the hits that have none of the query's own words.
 	feedbackAdded = 100
-	// vectorCache is the number of documents whose words are remembered per
-	// snapshot.
-	vectorCache = 2048
 )
 
-// feedback reads the texts of offerings.
-type feedback struct {
-	read func(id string) (catalog.Offering, error)
+// vector is how often each of its terms stands in a text.
+type vector map[string]int
+
+// add counts the terms of a text in a language.
+func (v vector) add(l *language, text string) {
+	if len(text) > feedbackLength {
+		text = text[:feedbackLength]
+	}
+	for _, t := range tokenize(text) {
+		if t.script != l.script || utf8.RuneCountInString(t.text) < 3 || isDigit(t.text[0]) {
+			continue
+		}
+		if term := l.term(t); term != "" {
+			v[term]++
+		}
+	}
 }
 
-// vector is how large a part of a text each of its terms is.
-type vector []weighted
-
-type vectorKey struct {
-	doc  uint32
-	lang *language
+// encode writes a vector as it is stored: "hip lens=3 replacement".
+func (v vector) encode() []byte {
+	var out []byte
+	for _, term := range sortedKeys(v) {
+		out = append(out, term...)
+		if n := v[term]; n > 1 {
+			out = append(out, '=')
+			out = strconv.AppendInt(out, int64(n), 10)
+		}
+		out = append(out, ' ')
+	}
+	return out
 }
 
+// eachTerm calls f with every term of a stored vector and its share of the
+// text.
+func eachTerm(stored string, f func(term string, share float32)) {
+	total := float32(0)
+	terms := func(f func(term string, n float32)) {
+		for rest := stored; rest != ""; {
+			var term string
+			term, rest, _ = strings.Cut(rest, " ")
+			n := 1
+			if at := strings.IndexByte(term, '='); at >= 0 {
+				n, _ = strconv.Atoi(term[at+1:])
+				term = term[:at]
+			}
+			f(term, float32(n))
+		}
+	}
+	terms(func(_ string, n float32) { total += n })
+	terms(func(term string, n float32) { f(term, n/total) })
+}
+
+// weighted is a term with its weight in a model.
 type weighted struct {
 	term   string
 	weight float32
@@ -59,7 +95,7 @@ type weighted struct {
 
 // feedBack adds what the first hits have in common to the scores of plain
 // documents. It does nothing where fewer than half of the first are plain.
-func (sc *scorer) feedBack(fb *feedback, all *scores) error {
+func (sc *scorer) feedBack(all *scores) error {
 	if len(all.touched) > feedbackMost {
 		return nil
 	}
@@ -73,7 +109,7 @@ func (sc *scorer) feedBack(fb *feedback, all *scores) error {
 	if len(first) < feedbackDocs || 2*plain < len(first) {
 		return nil
 	}
-	model, err := sc.model(fb, first)
+	model, err := sc.model(first)
 	if err != nil {
 		return err
 	}
@@ -81,23 +117,17 @@ func (sc *scorer) feedBack(fb *feedback, all *scores) error {
 	for _, s := range sc.plan.spans {
 		mass += max(s.factor, plainFactor) * float32(s.to-s.from)
 	}
-	part := sc.snap.borrow()
-	defer sc.snap.giveBack(part)
-	tf := sc.snap.borrow()
-	defer sc.snap.giveBack(tf)
 	work := 0
 	for _, w := range model {
-		sc.term(sc.plan.lang, w.term, tf)
-		work += len(tf.touched)
-		sc.saturate(tf, feedbackWeight*mass*w.weight, part)
-		tf.reset()
-		if work > feedbackPostings {
-			break
+		list := sc.occurrences(wordKey{lang: sc.plan.lang, text: w.term})
+		weight := sc.weight(list, feedbackWeight*mass*w.weight)
+		for i, d := range list.docs {
+			if sc.snap.plain[d] {
+				all.add(d, weight[sc.snap.kind[d]]*list.share[i])
+			}
 		}
-	}
-	for _, d := range part.touched {
-		if sc.snap.plain[d] {
-			all.add(d, part.val[d])
+		if work += len(list.docs); work > feedbackPostings {
+			break
 		}
 	}
 	return nil
@@ -151,42 +181,47 @@ const (
 
 // model returns the terms that are likeliest in the first hits, the likeliest
 // first, with weights that add up to one.
-func (sc *scorer) model(fb *feedback, first []ranked) (vector, error) {
-	sum := map[string]float32{}
+func (sc *scorer) model(first []ranked) ([]weighted, error) {
 	var all float32
 	for _, r := range first {
 		if sc.snap.plain[r.doc] {
 			all += r.score
 		}
 	}
+	sum := make(map[string]float32, 1024)
 	for _, r := range first {
 		if !sc.snap.plain[r.doc] {
 			continue
 		}
-		v, err := sc.vector(fb, r.doc)
+		v, err := sc.snap.stored(r.doc, vectorField+sc.plan.lang.code)
 		if err != nil {
 			return nil, err
 		}
-		for _, w := range v {
-			sum[w.term] += w.weight * r.score / all
-		}
+		eachTerm(v, func(term string, share float32) { sum[term] += share * r.score / all })
 	}
-	out := make(vector, 0, len(sum))
+	likely := make([]weighted, 0, len(sum))
 	for term, w := range sum {
-		out = append(out, weighted{term, w})
+		likely = append(likely, weighted{term, w})
 	}
-	sort.Slice(out, func(i, j int) bool {
-		return out[i].weight > out[j].weight || out[i].weight == out[j].weight && out[i].term < out[j].term
+	slices.SortFunc(likely, func(a, b weighted) int {
+		if a.weight != b.weight {
+			return cmp.Compare(b.weight, a.weight)
+		}
+		return strings.Compare(a.term, b.term)
 	})
-	name := fieldName(classText, sc.plan.lang)
+	name := sc.plan.lang.fields[classText]
 	common := int(math.Max(feedbackCommon*float64(sc.snap.count[offeringKind]), feedbackDocs))
-	kept := out[:0]
+	kept := likely[:0]
 	var mass float32
-	for _, w := range out {
+	for _, w := range likely {
 		if len(kept) == feedbackTerms {
 			break
 		}
-		if df := len(sc.posting(name, w.term).docs); df > 1 && df <= common {
+		df, err := sc.snap.frequency(name, w.term)
+		if err != nil {
+			return nil, err
+		}
+		if df > 1 && df <= common {
 			kept = append(kept, w)
 			mass += w.weight
 		}
@@ -195,40 +230,4 @@ func (sc *scorer) model(fb *feedback, first []ranked) (vector, error) {
 		kept[i].weight /= mass
 	}
 	return kept, nil
-}
-
-// vector returns the terms of an offering's own texts in the query's language.
-// An entry that ceased to be published a moment ago has none.
-func (sc *scorer) vector(fb *feedback, doc uint32) (vector, error) {
-	key := vectorKey{doc, sc.plan.lang}
-	if v, ok := sc.snap.vectors.Get(key); ok {
-		return v, nil
-	}
-	o, err := fb.read(sc.snap.id[doc])
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return nil, err
-	}
-	l := key.lang
-	counts, n := map[string]float32{}, float32(0)
-	for _, text := range []string{o.Name[l.code], o.Summary[l.code]} {
-		if len(text) > feedbackLength {
-			text = text[:feedbackLength]
-		}
-		for _, t := range tokenize(text) {
-			if t.script != l.script || utf8.RuneCountInString(t.text) < 3 || isDigit(t.text[0]) {
-				continue
-			}
-			if term := l.term(t); term != "" {
-				counts[term]++
-				n++
-			}
-		}
-	}
-	v := make(vector, 0, len(counts))
-	for term, c := range counts {
-		v = append(v, weighted{term, c / n})
-	}
-	sort.Slice(v, func(i, j int) bool { return v[i].term < v[j].term })
-	sc.snap.vectors.Add(key, v)
-	return v, nil
 }

@@ -133,6 +133,10 @@ func idf(df float32, n int) float32 {
 func (sc *scorer) run(spans []*span, out *scores) possible {
 	var total possible
 	for _, s := range spans {
+		if s.entry == nil && len(s.parts) == 0 && s.factor == 1 {
+			total.add(sc.words(s, out))
+			continue
+		}
 		part := sc.snap.borrow()
 		total.add(sc.span(s, part))
 		for _, d := range part.touched {
@@ -271,87 +275,52 @@ func isFacetRef(tag string) bool { return len(tag) > 2 && tag[:2] == tagFacet }
 // words scores a run of words, or of pairs in unbroken script.
 func (sc *scorer) words(s *span, out *scores) possible {
 	tokens := sc.plan.tokens[s.from:s.to]
-	if tokens[0].script != unbroken {
-		return sc.word(tokens[0], 1, out)
-	}
-	if len(tokens) == 1 {
-		return sc.word(tokens[0], 1, out)
+	if len(tokens) == 1 || tokens[0].script != unbroken {
+		return sc.word(wordOf(tokens[0]), 1, out)
 	}
 	var total possible
 	for i := range tokens[:len(tokens)-1] {
-		pair := token{text: tokens[i].text + tokens[i+1].text, script: unbroken}
-		part := sc.snap.borrow()
-		total.add(sc.word(pair, pairWeight, part))
-		for _, d := range part.touched {
-			out.add(d, part.val[d])
-		}
-		sc.snap.giveBack(part)
+		total.add(sc.word(pairOf(tokens[i], tokens[i+1]), pairWeight, out))
 	}
 	return total
 }
 
-// word scores one word by BM25F in every language that it may be in; a document
-// takes the language in which it does best, since its texts say the same in
-// each.
-func (sc *scorer) word(t token, factor float32, out *scores) possible {
-	best := sc.snap.borrow()
-	defer sc.snap.giveBack(best)
-	inLang := sc.snap.borrow()
-	defer sc.snap.giveBack(inLang)
-	for _, l := range candidates[t.script] {
-		term := l.term(t)
-		if term == "" {
-			continue
-		}
-		sc.term(l, term, inLang)
-		for _, d := range inLang.touched {
-			best.raise(d, inLang.val[d])
-		}
-		inLang.reset()
+func wordOf(t token) wordKey { return wordKey{script: t.script, text: t.text} }
+
+func pairOf(a, b token) wordKey { return wordKey{script: unbroken, text: a.text + b.text} }
+
+// word scores one word by BM25F.
+func (sc *scorer) word(key wordKey, factor float32, out *scores) possible {
+	list := sc.occurrences(key)
+	weight := sc.weight(list, factor)
+	for i, d := range list.docs {
+		out.add(d, weight[sc.snap.kind[d]]*list.share[i])
 	}
-	return sc.saturate(best, factor, out)
+	return weight
 }
 
-// term adds up how often a term stands in the fields of a language, weighted
-// and held against their lengths.
-func (sc *scorer) term(l *language, term string, out *scores) {
-	for c := range classCount {
-		name := fieldName(c, l)
-		avg := sc.snap.average[name]
-		if avg == nil {
-			continue
-		}
-		list := sc.posting(name, term)
-		b := classLength[c]
-		for i, d := range list.docs {
-			k := sc.snap.kind[d]
-			if k == noKind {
-				continue
-			}
-			norm := 1 - b + b*float32(list.length[i])/avg[k]
-			out.add(d, classWeight[c]*float32(list.freq[i])/norm)
-		}
-	}
-}
-
-// saturate turns weighted frequencies into scores.
-func (sc *scorer) saturate(best *scores, factor float32, out *scores) possible {
-	var df [kindCount]float32
-	for _, d := range best.touched {
-		df[sc.snap.kind[d]]++
-	}
+// weight is what a word gives at most, by how few documents have it.
+func (sc *scorer) weight(list *occurrences, factor float32) possible {
 	var weight possible
 	for k := range weight {
-		weight[k] = factor * idf(df[k], sc.snap.count[k])
-		if df[k] == 0 {
+		weight[k] = factor * idf(list.df[k], sc.snap.count[k])
+		if list.df[k] == 0 {
 			weight[k] *= unknownFactor
 		}
 	}
-	for _, d := range best.touched {
-		tf := best.val[d]
-		out.add(d, weight[sc.snap.kind[d]]*tf/(tf+saturation))
-	}
 	return weight
+}
+
+func (sc *scorer) occurrences(key wordKey) *occurrences {
+	if sc.ctx.Err() != nil {
+		return &occurrences{}
+	}
+	o, err := sc.snap.occurrences(key)
+	if err != nil {
+		sc.err = err
+		return &occurrences{}
+	}
+	return o
 }
 
 func (sc *scorer) posting(field, term string) *posting {

@@ -69,14 +69,8 @@ func (e *Engine) timeLimit() time.Duration {
 }
 
 func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Result, error) {
-	// What follows the scoring is bounded by the page and has no limit of its own.
-	reading := context.WithoutCancel(ctx)
-	var fb *feedback
-	if req.Kind == catalog.KindOffering && req.Sort == SortRelevance {
-		fb = &feedback{read: func(id string) (catalog.Offering, error) { return e.cfg.Catalog.Offerings.Get(reading, id) }}
-	}
 	q := &query{ctx: ctx, snap: snap, req: req, filters: snap.filters(req.Filters)}
-	if err := q.match(fb); err != nil {
+	if err := q.match(); err != nil {
 		return Result{}, err
 	}
 	applied := q.applyWishes(e.cfg.Now().In(catalog.Shanghai))
@@ -88,7 +82,8 @@ func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Resul
 			return Result{}, err
 		}
 	}
-	if err := e.fillHits(reading, q, &res); err != nil {
+	// What follows the scoring is bounded by the page and has no limit of its own.
+	if err := e.fillHits(context.WithoutCancel(ctx), q, &res); err != nil {
 		return Result{}, err
 	}
 	res.Partial = q.partial
@@ -113,7 +108,7 @@ type query struct {
 }
 
 // match finds the documents that answer the query.
-func (q *query) match(fb *feedback) error {
+func (q *query) match() error {
 	if q.req.Query == "" {
 		for d, k := range q.snap.kind {
 			if k != noKind {
@@ -126,22 +121,22 @@ func (q *query) match(fb *feedback) error {
 	if q.plan, q.corrected, err = q.snap.understand(q.req.Query, q.req.Lang); err != nil {
 		return err
 	}
-	q.matched, err = q.find(q.plan, fb)
+	q.matched, err = q.find(q.plan, q.req.Kind == catalog.KindOffering && q.req.Sort == SortRelevance)
 	return err
 }
 
 // find scores every document for a plan and keeps those that answer enough of
 // it. Plain documents need answer but a part: what is asked of them may be
 // worded in any way.
-func (q *query) find(p *plan, fb *feedback) ([]ranked, error) {
+func (q *query) find(p *plan, feedback bool) ([]ranked, error) {
 	snap := q.snap
 	sc := &scorer{ctx: q.ctx, snap: snap, plan: p}
 	all := snap.borrow()
 	defer snap.giveBack(all)
 	total := sc.run(p.spans, all)
 	matched := len(all.touched)
-	if fb != nil {
-		if err := sc.feedBack(fb, all); err != nil {
+	if feedback {
+		if err := sc.feedBack(all); err != nil {
 			return nil, err
 		}
 	}
@@ -235,7 +230,7 @@ func (e *Engine) fillHits(ctx context.Context, q *query, res *Result) error {
 	explain := newExplainer(q.snap, q.plan, q.req.Lang)
 	kept := res.Hits[:0]
 	for i, h := range res.Hits {
-		title, err := e.title(ctx, h.Kind, h.ID, q.req.Lang)
+		title, err := e.title(ctx, q.snap, q.hits[i].doc, q.req.Lang)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
@@ -256,24 +251,13 @@ func (e *Engine) fillHits(ctx context.Context, q *query, res *Result) error {
 
 // title returns the name of an entry in a language. An offering without a name
 // of its own has its treatment's.
-func (e *Engine) title(ctx context.Context, kind catalog.Kind, id, lang string) (string, error) {
-	c := e.cfg.Catalog
-	switch kind {
-	case catalog.KindTreatment:
-		t, err := c.Treatments.Get(ctx, id)
-		return t.Name.Get(lang), err
-	case catalog.KindHospital:
-		h, err := c.Hospitals.Get(ctx, id)
-		return h.Name.Get(lang), err
-	case catalog.KindPackage:
-		p, err := c.Packages.Get(ctx, id)
-		return p.Name.Get(lang), err
+func (e *Engine) title(ctx context.Context, snap *snapshot, doc uint32, lang string) (string, error) {
+	own, err := snap.stored(doc, titleField)
+	if err != nil || own != "" {
+		return readTitle(own).Get(lang), err
 	}
-	o, err := c.Offerings.Get(ctx, id)
-	if err != nil || len(o.Name) > 0 {
-		return o.Name.Get(lang), err
-	}
-	return e.title(ctx, catalog.KindTreatment, o.TreatmentID, lang)
+	t, err := e.cfg.Catalog.Treatments.Get(ctx, snap.treatment[doc])
+	return t.Name.Get(lang), err
 }
 
 // maxMeanings bounds the list of other words.
@@ -301,11 +285,12 @@ type explainer struct {
 	lang string
 	// words and points hold, once asked for, where the words of a span stand
 	// and what its phrase points at.
-	words, points map[*span][]*posting
+	words  map[*span][]*occurrences
+	points map[*span][]*posting
 }
 
 func newExplainer(snap *snapshot, p *plan, lang string) *explainer {
-	return &explainer{snap: snap, plan: p, lang: lang, words: map[*span][]*posting{}, points: map[*span][]*posting{}}
+	return &explainer{snap: snap, plan: p, lang: lang, words: map[*span][]*occurrences{}, points: map[*span][]*posting{}}
 }
 
 func (x *explainer) why(spans []*span, doc uint32, out []Why) ([]Why, error) {
@@ -328,7 +313,7 @@ func (x *explainer) why(spans []*span, doc uint32, out []Why) ([]Why, error) {
 			}
 			continue
 		}
-		words, err := remember(x.words, s, func(s *span) ([]*posting, error) { return x.snap.standing(x.plan.tokens[s.from:s.to]) })
+		words, err := remember(x.words, s, func(s *span) ([]*occurrences, error) { return x.snap.standing(x.plan.tokens[s.from:s.to]) })
 		if err != nil {
 			return nil, err
 		}
@@ -339,7 +324,7 @@ func (x *explainer) why(spans []*span, doc uint32, out []Why) ([]Why, error) {
 	return out, nil
 }
 
-func remember(known map[*span][]*posting, s *span, find func(*span) ([]*posting, error)) ([]*posting, error) {
+func remember[L any](known map[*span][]L, s *span, find func(*span) ([]L, error)) ([]L, error) {
 	if lists, ok := known[s]; ok {
 		return lists, nil
 	}
@@ -348,35 +333,24 @@ func remember(known map[*span][]*posting, s *span, find func(*span) ([]*posting,
 	return lists, err
 }
 
-func anyHas(lists []*posting, doc uint32) bool {
-	return slices.ContainsFunc(lists, func(p *posting) bool { return p.has(doc) })
+func anyHas[L interface{ has(doc uint32) bool }](lists []L, doc uint32) bool {
+	return slices.ContainsFunc(lists, func(l L) bool { return l.has(doc) })
 }
 
-// standing returns the documents in which a word stands, or a pair of
-// neighbours of a run in unbroken script.
-func (snap *snapshot) standing(tokens []token) ([]*posting, error) {
-	var out []*posting
-	for i, t := range tokens {
+// standing returns where a word stands, or the pairs of neighbours of a run in
+// unbroken script.
+func (snap *snapshot) standing(tokens []token) ([]*occurrences, error) {
+	var out []*occurrences
+	for i := range max(1, len(tokens)-1) {
+		key := wordOf(tokens[i])
 		if len(tokens) > 1 {
-			if i+1 == len(tokens) {
-				break
-			}
-			t = token{text: t.text + tokens[i+1].text, script: unbroken}
+			key = pairOf(tokens[i], tokens[i+1])
 		}
-		for _, l := range candidates[t.script] {
-			term := l.term(t)
-			for c := range classCount {
-				name := fieldName(c, l)
-				if term == "" || snap.average[name] == nil {
-					continue
-				}
-				p, err := snap.posting(name, term)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, p)
-			}
+		list, err := snap.occurrences(key)
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, list)
 	}
 	return out, nil
 }
@@ -436,7 +410,7 @@ func (q *query) relaxations() ([]Relaxation, error) {
 	for _, s := range q.plan.spans {
 		start, end := q.plan.tokens[s.from].start, q.plan.tokens[s.to-1].end
 		less := cleanQuery(q.plan.query[:start] + " " + q.plan.query[end:])
-		found, err := q.find(newPlan(q.snap.book, less, q.req.Lang), nil)
+		found, err := q.find(newPlan(q.snap.book, less, q.req.Lang), false)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
@@ -24,24 +24,10 @@ const kindCount = 4
 // noKind marks a document number that holds nothing to be found.
 const noKind = uint8(255)
 
-// posting is a decoded posting list of one term in one field.
-type posting struct {
-	docs []uint32
-	freq []uint16
-	// length of the field in terms, per document.
-	length []uint16
-}
-
 // facetValue is one value of one facet.
 type facetValue struct {
 	facet uint8
 	value string
-}
-
-// has reports whether a document is in the list.
-func (p *posting) has(doc uint32) bool {
-	_, ok := slices.BinarySearch(p.docs, doc)
-	return ok
 }
 
 // snapshot is one state of the index: a reader of bleve's and beside it, in
@@ -50,8 +36,12 @@ func (p *posting) has(doc uint32) bool {
 type snapshot struct {
 	reader index.IndexReader
 	refs   atomic.Int64
+	// segments of the index; the documents of segments[i] are numbered from
+	// starts[i] on.
+	segments []*scorch.SegmentSnapshot
+	starts   []uint32
 
-	// size is one more than the highest document number.
+	// size is the number of document numbers, those of deleted documents too.
 	size      int
 	kind      []uint8
 	id        []string
@@ -82,13 +72,15 @@ type snapshot struct {
 	// document.
 	average map[string]*[kindCount]float32
 
-	postings *lru.Cache[string, *posting]
+	// lists by field and term, and by word.
+	postings *listCache[postingKey, *posting]
+	words    *listCache[wordKey, *occurrences]
+	// frequencies by field and term.
+	frequencies *lru.Cache[postingKey, int]
 	// corrections are what words typed wrong may have been meant to be, by
 	// language and word: walking the dictionary takes milliseconds.
 	corrections *lru.Cache[string, []candidate]
-	// vectors of documents read back from the catalogue for feedback.
-	vectors *lru.Cache[vectorKey, vector]
-	scratch sync.Pool
+	scratch     sync.Pool
 	// results of requests, and those under way.
 	results *lru.Cache[string, Result]
 	flight  singleflight.Group
@@ -98,10 +90,6 @@ type snapshot struct {
 	// seq is the change up to which the index follows the catalogue.
 	seq int64
 }
-
-// postingCache is the number of posting lists kept decoded per snapshot. At a
-// hundred thousand documents the longest take 800 KB, most a few bytes.
-const postingCache = 8192
 
 // correctionCache is the number of corrected words kept per snapshot.
 const correctionCache = 4096
@@ -136,19 +124,25 @@ const resultCache = 1024
 func newSnapshot(reader index.IndexReader, book *phrasebook, money exchange) (*snapshot, error) {
 	s := &snapshot{reader: reader, book: book, money: money, valueID: map[facetValue]uint32{}, average: map[string]*[kindCount]float32{}}
 	s.refs.Store(1)
-	cache, err := lru.New[string, *posting](postingCache)
-	if err != nil {
-		return nil, fmt.Errorf("search: posting cache: %w", err)
-	}
-	s.postings = cache
+	s.postings, s.words = newListCache[postingKey, *posting](), newListCache[wordKey, *occurrences]()
+	var err error
 	if s.corrections, err = lru.New[string, []candidate](correctionCache); err != nil {
 		return nil, fmt.Errorf("search: correction cache: %w", err)
 	}
-	if s.vectors, err = lru.New[vectorKey, vector](vectorCache); err != nil {
-		return nil, fmt.Errorf("search: vector cache: %w", err)
+	if s.frequencies, err = lru.New[postingKey, int](cachedLists); err != nil {
+		return nil, fmt.Errorf("search: frequency cache: %w", err)
 	}
 	if s.results, err = lru.New[string, Result](resultCache); err != nil {
 		return nil, fmt.Errorf("search: result cache: %w", err)
+	}
+	parts, ok := reader.(*scorch.IndexSnapshot)
+	if !ok {
+		return nil, fmt.Errorf("search: an index of another make: %T", reader)
+	}
+	s.segments = parts.Segments()
+	for _, seg := range s.segments {
+		s.starts = append(s.starts, uint32(s.size))
+		s.size += int(seg.FullSize())
 	}
 	if err := s.readColumns(); err != nil {
 		return nil, err
@@ -211,9 +205,6 @@ func (s *snapshot) readColumns() error {
 	docs, err := s.documentNumbers()
 	if err != nil {
 		return err
-	}
-	if len(docs) > 0 {
-		s.size = int(docs[len(docs)-1]) + 1
 	}
 	s.kind = make([]uint8, s.size)
 	for i := range s.kind {
@@ -336,92 +327,23 @@ func (s *snapshot) readAverages() error {
 		if !ok || languageByCode[code] == nil || !slices.Contains(classNames[:], head) {
 			continue
 		}
-		p, err := s.read(name, presence)
-		if err != nil {
-			return err
-		}
 		var sum, n [kindCount]float32
-		for i, d := range p.docs {
+		err := s.each(name, presence, true, func(d uint32, _ uint64, length float32) {
 			if k := s.kind[d]; k != noKind {
-				sum[k] += float32(p.length[i])
+				sum[k] += length
 				n[k]++
 			}
+		})
+		if err != nil {
+			return err
 		}
 		avg := &[kindCount]float32{}
 		for k := range avg {
 			avg[k] = sum[k] / max(n[k], 1)
 		}
-		if len(p.docs) > 0 {
+		if n != [kindCount]float32{} {
 			s.average[name] = avg
 		}
 	}
 	return nil
-}
-
-// posting returns the posting list of a term, decoded once per snapshot.
-func (s *snapshot) posting(field, term string) (*posting, error) {
-	key := field + "\x00" + term
-	if p, ok := s.postings.Get(key); ok {
-		return p, nil
-	}
-	p, err := s.read(field, term)
-	if err != nil {
-		return nil, err
-	}
-	s.postings.Add(key, p)
-	return p, nil
-}
-
-func (s *snapshot) read(field, term string) (*posting, error) {
-	counted := field != tagField && field != nameStart && !strings.HasPrefix(field, wordField)
-	r, err := s.reader.TermFieldReader(context.Background(), []byte(term), field, counted, counted, false)
-	if err != nil {
-		return nil, fmt.Errorf("search: read postings: %w", err)
-	}
-	defer r.Close()
-	p := &posting{}
-	if n := r.Count(); n > 0 {
-		p.docs = make([]uint32, 0, n)
-		if counted {
-			p.freq, p.length = make([]uint16, 0, n), make([]uint16, 0, n)
-		}
-	}
-	var doc index.TermFieldDoc
-	for {
-		t, err := r.Next(&doc)
-		if err != nil {
-			return nil, fmt.Errorf("search: read postings: %w", err)
-		}
-		if t == nil {
-			return p, nil
-		}
-		p.docs = append(p.docs, uint32(t.ID.Value()))
-		if counted {
-			p.freq = append(p.freq, uint16(min(t.Freq, math.MaxUint16)))
-			p.length = append(p.length, lengthOf(t.Norm))
-		}
-	}
-}
-
-// lengthOf returns the length of a field from bleve's norm, which is one over
-// its root.
-func lengthOf(norm float64) uint16 {
-	if norm <= 0 {
-		return 1
-	}
-	return uint16(min(math.Round(1/(norm*norm)), math.MaxUint16))
-}
-
-// docFrequency returns in how many documents a surface form stands, in any
-// language that it may be in.
-func (s *snapshot) docFrequency(t token) (int, error) {
-	n := 0
-	for _, l := range candidates[t.script] {
-		p, err := s.posting(wordField+l.code, t.text)
-		if err != nil {
-			return 0, err
-		}
-		n += len(p.docs)
-	}
-	return n, nil
 }

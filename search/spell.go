@@ -2,7 +2,6 @@ package search
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -141,11 +140,11 @@ func (snap *snapshot) written(run []token) (bool, error) {
 	for i := range run[:len(run)-1] {
 		found := false
 		for c := range classCount {
-			p, err := snap.posting(fieldName(c, l), run[i].text+run[i+1].text)
+			n, err := snap.frequency(l.fields[c], run[i].text+run[i+1].text)
 			if err != nil {
 				return false, err
 			}
-			found = found || len(p.docs) > 0
+			found = found || n > 0
 		}
 		if !found {
 			return false, nil
@@ -204,12 +203,7 @@ func (snap *snapshot) knows(t token, lang *language) (bool, error) {
 			return true, nil
 		}
 		for c := range classCount {
-			name := fieldName(c, l)
-			if snap.average[name] == nil {
-				continue
-			}
-			p, err := snap.posting(name, term)
-			if err != nil || len(p.docs) > 0 {
+			if n, err := snap.frequency(l.fields[c], term); err != nil || n > 0 {
 				return true, err
 			}
 		}
@@ -289,7 +283,7 @@ func (snap *snapshot) company(t token, p *plan) ([]*posting, error) {
 		if p.stop[i] || other.text == t.text || other.script != t.script {
 			continue
 		}
-		docs, err := snap.posting(wordField+p.lang.code, other.text)
+		docs, err := snap.posting(p.lang.words, other.text)
 		if err != nil {
 			return nil, err
 		}
@@ -356,7 +350,7 @@ func (snap *snapshot) likely(t token, lang *language) ([]candidate, error) {
 	out = slices.Clone(out[:min(len(out), maxLikely)])
 	for i := range out {
 		var err error
-		if out[i].docs, err = snap.posting(wordField+lang.code, out[i].word); err != nil {
+		if out[i].docs, err = snap.posting(lang.words, out[i].word); err != nil {
 			return nil, err
 		}
 	}
@@ -373,7 +367,7 @@ func (snap *snapshot) meant(word string, l *language, errors int) ([]candidate, 
 	short := utf8.RuneCountInString(word) == minCorrect
 	var out []candidate
 	for _, w := range words {
-		count, err := snap.frequency(wordField+l.code, w.word)
+		count, err := snap.frequency(l.words, w.word)
 		if err != nil {
 			return nil, err
 		}
@@ -401,7 +395,7 @@ func (snap *snapshot) similar(l *language, word string, errors int) ([]near, err
 	if !ok {
 		return nil, nil
 	}
-	dict, err := fuzzy.FieldDictFuzzy(wordField+l.code, word, errors, "")
+	dict, err := fuzzy.FieldDictFuzzy(l.words, word, errors, "")
 	if err != nil {
 		return nil, fmt.Errorf("search: read dictionary: %w", err)
 	}
@@ -431,16 +425,6 @@ func (snap *snapshot) similar(l *language, word string, errors int) ([]near, err
 	return out[:min(len(out), maxSimilar)], nil
 }
 
-// frequency returns in how many documents a term stands.
-func (snap *snapshot) frequency(field, term string) (uint64, error) {
-	r, err := snap.reader.TermFieldReader(context.Background(), []byte(term), field, false, false, false)
-	if err != nil {
-		return 0, fmt.Errorf("search: read postings: %w", err)
-	}
-	defer r.Close()
-	return r.Count(), nil
-}
-
 // frequencyWeight says how much of an error ten times as many documents make
 // up for.
 const frequencyWeight = 0.4
@@ -448,7 +432,7 @@ const frequencyWeight = 0.4
 // correctionCost weighs a candidate: errors first, then an error in the first
 // letter, which people seldom make, then a doubled letter, which they often do,
 // then how common the word is.
-func correctionCost(typed, word string, d int, count uint64) float64 {
+func correctionCost(typed, word string, d, count int) float64 {
 	cost := float64(d)
 	if a, _ := utf8.DecodeRuneInString(typed); !strings.HasPrefix(word, string(a)) {
 		cost += 0.6

@@ -58,7 +58,7 @@ func (e *Engine) Suggest(ctx context.Context, q, lang string, limit int) ([]Sugg
 	var out []Suggestion
 	for _, d := range docs {
 		s := Suggestion{Kind: searchable[snap.kind[d]], ID: snap.id[d]}
-		s.Title, err = e.title(ctx, s.Kind, s.ID, lang)
+		s.Title, err = e.title(ctx, snap, d, lang)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
