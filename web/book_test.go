@@ -404,6 +404,46 @@ func TestQuoteFormKeepsWhatWasTyped(t *testing.T) {
 	}
 }
 
+// TestReprice changes the choices of a quote, with the button that works
+// without a script: the new price is shown, and what was typed is kept.
+func TestReprice(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "icl-plane-trees-of-xuhui"
+	start := s.openStart(t, pkg, 2)
+	path := s.quote(t, "en", pkg, url.Values{"start": {start.Key}, "currency": {"CNY"}})
+	before := s.page(t, path)
+	if button := before.Find("form button").First(); button.AttrOr("formaction", "") != "" {
+		t.Error("the Enter key would price again instead of going on")
+	}
+	priceAgain := before.Find("[data-autosubmit] button").AttrOr("formaction", "")
+	form := url.Values{"start": {start.Key}, "companions": {"1"}, "currency": {"USD"}, "name": {"María"}, "note": {"no nuts"}, "consent": {"yes"}}
+	doc := want(t, s.post(t, priceAgain, form), http.StatusOK)
+	if got := text(doc.Find(".buy .price")); !strings.Contains(got, "USD") {
+		t.Errorf("the deposit is %s", got)
+	}
+	if doc.Find("#name").AttrOr("value", "") != "María" || doc.Find("#note").Text() != "no nuts" || doc.Find("input[name=companion]").Length() != 1 {
+		t.Error("what was typed is lost, or there is no room for the companions' names")
+	}
+	if doc.Find(".error-summary").Length() != 0 {
+		t.Error("a choice is answered with faults of the patient's details")
+	}
+	here := doc.Find("form[data-here]").AttrOr("data-here", "")
+	if got := text(s.page(t, here).Find(".buy .price")); here == path || got != text(doc.Find(".buy .price")) {
+		t.Errorf("%s is no new quote of the same price", here)
+	}
+	for field, value := range map[string]string{"companions": "-1", "start": "no-such_2026-01-01", "room": "penthouse", "interpreter": "tlh", "currency": "XXX"} {
+		bad := url.Values{"start": {start.Key}, "name": {"María"}, field: {value}}
+		doc := want(t, s.post(t, priceAgain, bad), http.StatusUnprocessableEntity)
+		if doc.Find("[data-autosubmit][open] .field-error").Length() != 1 || doc.Find(".error-summary a").Length() != 1 || doc.Find("#name").AttrOr("value", "") != "María" {
+			t.Errorf("%s=%s: the fault is not beside its field, or what was typed is lost", field, value)
+		}
+	}
+	if got := s.sent(t, s.get(t, priceAgain)); got != path {
+		t.Errorf("the address of the button leads to %s", got)
+	}
+	want(t, s.post(t, "/quotes/aaaaaaaaaaaaaaaaaaaaaaaaaa/price", form), http.StatusNotFound)
+}
+
 func TestDoubleClickIsOneBooking(t *testing.T) {
 	s := newTestServer(t)
 	start := s.openStart(t, "lasik-ten-gentle-days-near-jingan", 0)
@@ -488,8 +528,11 @@ func TestFullDeparture(t *testing.T) {
 		if doc.Find("#companions option[selected]").AttrOr("value", "") != "2" || doc.Find("#pay-currency option[selected]").AttrOr("value", "") != "EUR" {
 			t.Errorf("%s: the choices are lost", name)
 		}
-		if doc.Find("button[formaction]").Length() != 0 {
+		if doc.Find(`button[formaction*="/quotes?"], [data-part="submit"] button`).Length() != 0 {
 			t.Errorf("%s: a deposit can still be paid", name)
+		}
+		if name == "booking" && doc.Find("#name").AttrOr("value", "") != person.Get("name") {
+			t.Errorf("%s: the patient's details are lost", name)
 		}
 	}
 	if s.page(t, "/packages/"+pkg+"?"+choice.Encode()).Find("button[formaction]").Length() != 0 {
@@ -507,7 +550,7 @@ func TestClosedDeparture(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := want(t, s.post(t, path+"/book", person), http.StatusConflict)
-	if doc.Find("#notice[role=alert]").Length() != 1 || doc.Find("button[formaction]").Length() != 0 {
+	if doc.Find("#notice[role=alert]").Length() != 1 || doc.Find(`[data-part="submit"] button`).Length() != 0 {
 		t.Error("the page does not say that the departure was closed, or still takes a deposit")
 	}
 	if doc.Find("#start option:not([disabled])").Length() == 0 || doc.Find("#pay-currency option[selected]").AttrOr("value", "") != "EUR" {

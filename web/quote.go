@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -29,6 +28,8 @@ const (
 func (s *Server) quoteRoutes(e *echo.Echo) {
 	e.POST("/quotes", s.createQuote)
 	e.GET("/quotes/:id", s.showQuote)
+	e.POST("/quotes/:id/price", s.repriceQuote)
+	e.GET("/quotes/:id/price", func(c echo.Context) error { return s.redirect(c, "/quotes/"+c.Param("id")) })
 	e.POST("/quotes/:id/book", s.bookQuote)
 	e.GET("/how-deposits-work", s.showDeposits)
 }
@@ -73,35 +74,70 @@ func (s *Server) showQuote(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.quotePage(c, http.StatusOK, q, templates.PatientForm{}, nil)
+	return s.quotePage(c, http.StatusOK, q, templates.PatientForm{}, nil, "")
 }
 
-// quotePage shows a quote with what was typed and what is wrong with it.
-func (s *Server) quotePage(c echo.Context, status int, q checkout.Quote, form templates.PatientForm, fields []fault.Field) error {
-	ctx, p := c.Request().Context(), s.personalPage(c)
-	p.Path, p.Query, p.Title = "/quotes/"+q.ID, "", p.T("quote.title")
-	v := templates.QuoteView{Quote: q, Form: form, Errors: templates.FieldErrors(p, fields), Countries: countries(p), Today: shanghaiDate(s.Now())}
-	var err error
-	if v.Agency, err = s.Catalog.Organisations.Get(ctx, q.AgencyID); err != nil {
+// repriceQuote prices other choices. What was typed about the patient is kept,
+// which is why the new quote is shown at once and not after a redirect.
+func (s *Server) repriceQuote(c echo.Context) error {
+	ctx, p := c.Request().Context(), s.page(c)
+	q, err := s.Checkout.GetQuote(ctx, c.Param("id"))
+	if err != nil && !fault.Is(err, fault.Gone) {
 		return err
 	}
-	if v.Hospital, err = s.Catalog.Hospitals.Get(ctx, q.HospitalIDs[0]); err != nil {
+	expired := err != nil
+	facts, err := s.packageFacts(ctx, q.PackageID)
+	if err != nil {
 		return err
+	}
+	form := choiceFormOf(c.FormValue)
+	choice, fields := choiceOf(form, facts, p.Currency, p.Tag, s.Rates)
+	typed, _, _ := patientOf(c, facts.pkg.Options.MaxCompanions)
+	priced, err := s.Checkout.Quote(ctx, choice)
+	var f *fault.Error
+	switch {
+	case len(fields) == 0 && err == nil:
+		return s.quotePage(c, http.StatusOK, priced, typed, nil, "")
+	case err != nil && (!fault.Is(err, fault.Invalid) || !errors.As(err, &f)):
+		return err
+	case expired:
+		return s.quoteExpired(c, q)
+	case f != nil:
+		fields = append(fields, f.Fields...)
+	}
+	return s.quotePage(c, http.StatusUnprocessableEntity, q, typed, fields, "")
+}
+
+// quotePage shows a quote with what was typed and what is wrong with it. A
+// notice says why the date cannot be had.
+func (s *Server) quotePage(c echo.Context, status int, q checkout.Quote, form templates.PatientForm, fields []fault.Field, notice string) error {
+	ctx, p := c.Request().Context(), s.personalPage(c)
+	facts, err := s.packageFacts(ctx, q.PackageID)
+	if err != nil {
+		return err
+	}
+	p.Path, p.Query, p.Title = "/quotes/"+q.ID, "", p.T("quote.title")
+	v := templates.QuoteView{Quote: q, Form: form, Notice: notice, Countries: countries(p), Today: shanghaiDate(s.Now()), Agency: facts.agency, Hospital: facts.hospitals[0]}
+	v.Errors = templates.FieldErrors(p, fields, "max", p.Int(facts.pkg.Options.MaxCompanions))
+	v.Options = templates.PackageView{Package: facts.pkg, Starts: facts.starts, Choice: q.Choice, Currencies: payCurrencies(facts.pkg, s.Rates)}
+	for _, e := range v.Errors {
+		if slices.Contains(choiceFields, e.Field) {
+			v.Options.Errors = append(v.Options.Errors, e)
+		}
 	}
 	if v.Room, err = s.roomOf(ctx, q); err != nil {
 		return err
 	}
-	starts, err := s.Checkout.Starts(ctx, q.PackageID)
-	if err != nil {
-		return err
-	}
-	for _, st := range starts {
+	for _, st := range facts.starts {
 		if st.Key == q.StartKey {
 			v.Left = st.Left
 		}
 	}
 	return s.render(c, status, templates.Quote(p, v))
 }
+
+// choiceFields are the fields in which checkout finds fault with a choice.
+var choiceFields = []string{"start_key", "companions", "room_id", "interpreter", "currency"}
 
 func (s *Server) quoteExpired(c echo.Context, q checkout.Quote) error {
 	p := s.personalPage(c)
@@ -120,16 +156,16 @@ func (s *Server) bookQuote(c echo.Context) error {
 	}
 	form, patient, fields := patientOf(c, q.Companions)
 	if len(fields) > 0 && !expired {
-		return s.quotePage(c, http.StatusUnprocessableEntity, q, form, fields)
+		return s.quotePage(c, http.StatusUnprocessableEntity, q, form, fields, "")
 	}
 	b, err := s.Checkout.Book(ctx, q.ID, patient)
 	switch {
 	case expired && (fault.Is(err, fault.Gone) || fault.Is(err, fault.Invalid)):
 		return s.quoteExpired(c, q)
 	case codeOf(err) == codeFull:
-		return s.packagePage(c, http.StatusConflict, q.PackageID, formOf(q.Choice), s.page(c).T("pkg.filled_up"))
+		return s.quotePage(c, http.StatusConflict, q, form, nil, s.page(c).T("pkg.filled_up"))
 	case codeOf(err) == codeClosed:
-		return s.packagePage(c, http.StatusConflict, q.PackageID, formOf(q.Choice), s.page(c).T(codeClosed))
+		return s.quotePage(c, http.StatusConflict, q, form, nil, s.page(c).T(codeClosed))
 	case codeOf(err) == codePaid, codeOf(err) == codePending:
 		return s.redirect(c, s.BookingPath(b.ID))
 	case err != nil:
@@ -138,12 +174,6 @@ func (s *Server) bookQuote(c echo.Context) error {
 		return s.redirect(c, s.BookingPath(b.ID))
 	}
 	return c.Redirect(http.StatusSeeOther, b.PayURL)
-}
-
-// formOf is a choice as a form sends it.
-func formOf(c checkout.Choice) templates.ChoiceForm {
-	return templates.ChoiceForm{Start: c.StartKey, Companions: strconv.Itoa(c.Companions), Room: c.RoomID,
-		Interpreter: c.Interpreter, Currency: c.Currency}
 }
 
 // patientOf reads the form of a booking and says what is wrong with it.

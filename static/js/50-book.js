@@ -16,8 +16,8 @@
   }
 })();
 
-// A choice on the page of a package is priced at once: the page is fetched and
-// its price and dates put in place of these; the focus stays.
+// A choice is priced at once: the page is fetched as its button would fetch it,
+// and its price and dates put in place of these; the focus stays.
 (() => {
   'use strict';
   let loading = null;
@@ -26,24 +26,33 @@
     for (const part of document.querySelectorAll('[data-part]')) {
       const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
       const open = [...part.querySelectorAll('details')].map((d) => d.open);
-      fresh.querySelectorAll('details').forEach((d, i) => { d.open = open[i] ?? false; });
+      fresh.querySelectorAll('details').forEach((d, i) => { d.open ||= open[i] ?? false; });
       part.replaceWith(fresh);
     }
     if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
     document.querySelector('[data-price-status]').textContent = document.querySelector('#price :is(.error-summary, .price, .note)')?.textContent.trim() ?? '';
   };
   addEventListener('change', async (e) => {
-    const form = e.target.closest?.('form[data-autosubmit]');
-    if (!form) return;
-    const url = form.action + '?' + new URLSearchParams(new FormData(form));
+    const box = e.target.closest?.('[data-autosubmit]');
+    if (!box) return;
+    const { form } = e.target;
+    const button = box.querySelector('button');
+    const fields = new URLSearchParams(new FormData(form));
+    const post = form.method === 'post';
+    const url = post ? button.formAction : `${form.action}?${fields}`;
     loading?.abort();
     loading = new AbortController();
     try {
-      const answer = await fetch(url, { signal: loading.signal, headers: { Accept: 'text/html' } });
-      take(new DOMParser().parseFromString(await answer.text(), 'text/html'));
-      history.replaceState(null, '', url);
+      const answer = await fetch(url, { signal: loading.signal, headers: { Accept: 'text/html' }, ...(post && { method: 'POST', body: fields }) });
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      take(page);
+      const fresh = page.querySelector('[data-here]');
+      if (fresh) form.action = fresh.getAttribute('action');
+      history.replaceState(null, '', fresh?.dataset.here ?? url);
     } catch (err) {
-      if (err.name !== 'AbortError') location.assign(url);
+      if (err.name === 'AbortError') return;
+      if (post) form.requestSubmit(button);
+      else location.assign(url);
     }
   });
 })();
