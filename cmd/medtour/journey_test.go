@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -88,15 +87,8 @@ func journey(t *testing.T, prefix, query string) {
 // has priced the choice.
 func (b *browser) choose(selector, value string) {
 	b.t.Helper()
-	b.do("choose "+selector, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
-		`(() => { const s = document.querySelector(%q); s.value = %q; s.dispatchEvent(new Event('change', {bubbles: true})); })()`, selector, value)))
-	priced := fmt.Sprintf(`new URLSearchParams(location.search).get(document.querySelector(%q)?.name) === %q ? 1 : 0`, selector, value)
-	for deadline := time.Now().Add(stepTimeout); ask(b, "price of "+selector, evalInt(priced)) == 0; {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("the choice of %s was not priced", selector)
-		}
-		b.do("wait", chromedp.Sleep(50*time.Millisecond))
-	}
+	b.set(selector, value)
+	b.until("the price of "+selector, fmt.Sprintf(`new URLSearchParams(location.search).get(document.querySelector(%q)?.name) === %q`, selector, value))
 }
 
 // pay fills the local payment page with the card that succeeds.
