@@ -14,7 +14,8 @@ type Package struct {
 	OfferingIDs []string `json:"offering_ids"`
 	Name        Text     `json:"name"`
 	Summary     Text     `json:"summary,omitempty"`
-	// HotelAreaID is where the nights outside the ward are spent.
+	// HotelAreaID is where the nights outside the ward are spent, unless an item
+	// of the itinerary names another area.
 	HotelAreaID string    `json:"hotel_area_id"`
 	Itinerary   Itinerary `json:"itinerary"`
 	Inclusions  []Text    `json:"inclusions,omitempty"`
@@ -59,9 +60,14 @@ const (
 	ItemMeal     ItemKind = "meal"
 	ItemRest     ItemKind = "rest"
 	ItemFlight   ItemKind = "flight"
+	// ItemInterpreter is an interpreter's company beyond that at examinations.
+	ItemInterpreter ItemKind = "interpreter"
 )
 
-var itemKinds = set(ItemMedical, ItemTransfer, ItemHotel, ItemSight, ItemMeal, ItemRest, ItemFlight)
+// ItemKinds lists the kinds of items.
+var ItemKinds = []ItemKind{ItemMedical, ItemTransfer, ItemHotel, ItemSight, ItemMeal, ItemRest, ItemFlight, ItemInterpreter}
+
+var itemKinds = set(ItemKinds...)
 
 // Step says what a medical item is.
 type Step string
@@ -88,7 +94,8 @@ type Item struct {
 	// OfferingID and Step for a medical item.
 	OfferingID string `json:"offering_id,omitempty"`
 	Step       Step   `json:"step,omitempty"`
-	// PlaceID for a sight or a meal.
+	// PlaceID for a sight or a meal; for a hotel the area in which the nights
+	// are spent from this day on.
 	PlaceID string `json:"place_id,omitempty"`
 	// Exertion and Hazards of an activity that is at no catalogue place.
 	Exertion Exertion `json:"exertion,omitempty"`

@@ -49,6 +49,10 @@ type Finding struct {
 	// Exertion is what the activity asks, Limit what the phase allows.
 	Exertion Exertion `json:"exertion,omitempty"`
 	Limit    Exertion `json:"limit,omitempty"`
+	// Have is what the itinerary has and Need what the rule asks: days before
+	// the procedure, days of the procedure, nights after it, minutes of a day.
+	Have int `json:"have,omitempty"`
+	Need int `json:"need,omitempty"`
 	// FreeFrom is the first day on which nothing would stand against it, 0
 	// where there is none.
 	FreeFrom int `json:"free_from,omitempty"`
@@ -63,8 +67,26 @@ type Stay struct {
 	Offerings map[string]Timeline
 	// Places gives the catalogue places that the itinerary names.
 	Places map[string]Place
-	// Base is where the nights are spent.
+	// Base is where the nights are spent until the itinerary moves to another
+	// area.
 	Base *Position
+}
+
+// BaseOn returns where the nights are spent on a day, nil where that is not
+// known.
+func (s Stay) BaseOn(day int) *Position {
+	base := s.Base
+	for _, d := range s.Itinerary.Days {
+		if d.From > day {
+			break
+		}
+		for _, it := range d.Items {
+			if it.Kind == ItemHotel && it.PlaceID != "" {
+				base = s.Places[it.PlaceID].Position
+			}
+		}
+	}
+	return base
 }
 
 // DayPlan is what the medical phases say of one day.
@@ -223,16 +245,16 @@ func (s Stay) checkMedical(id string) []Finding {
 	}
 	var out []Finding
 	if workup, ok := t.Phase(PhaseWorkup); ok && first-1 < workup.Days.Max {
-		out = append(out, Finding{Rule: RuleWorkup, Day: first, Item: -1, OfferingID: id, Phase: PhaseWorkup,
+		out = append(out, Finding{Rule: RuleWorkup, Day: first, Item: -1, OfferingID: id, Phase: PhaseWorkup, Have: first - 1, Need: workup.Days.Max,
 			Message: fmt.Sprintf("the procedure is on day %d, but the examinations before it may take %d days", first, workup.Days.Max)})
 	}
 	if procedure, ok := t.Phase(PhaseProcedure); ok && last-first+1 < procedure.Days.Min {
-		out = append(out, Finding{Rule: RuleProcedure, Day: first, Item: -1, OfferingID: id, Phase: PhaseProcedure,
+		out = append(out, Finding{Rule: RuleProcedure, Day: first, Item: -1, OfferingID: id, Phase: PhaseProcedure, Have: last - first + 1, Need: procedure.Days.Min,
 			Message: fmt.Sprintf("the procedure has %d days, it needs at least %d", last-first+1, procedure.Days.Min)})
 	}
 	end := s.Itinerary.Length()
 	if nights := t.Nights().Max; end-last < nights {
-		out = append(out, Finding{Rule: RuleNights, Day: end, Item: -1, OfferingID: id, Phase: PhaseAdmission,
+		out = append(out, Finding{Rule: RuleNights, Day: end, Item: -1, OfferingID: id, Phase: PhaseAdmission, Have: end - last, Need: nights,
 			Message: fmt.Sprintf("the stay has %d nights after the procedure, the admission may take %d", end-last, nights)})
 	}
 	return append(out, s.checkFlights(id, last)...)
@@ -352,7 +374,7 @@ func (s Stay) checkDay(plans []DayPlan, day int, items []Item) []Finding {
 			out = append(out, f)
 		}
 		if s.reachable(plan, a) {
-			minutes += a.minutes + s.travelMinutes(a)
+			minutes += a.minutes + s.travelMinutes(day, a)
 		}
 	}
 	limit := minutesDay
@@ -360,7 +382,7 @@ func (s Stay) checkDay(plans []DayPlan, day int, items []Item) []Finding {
 		limit = minutesRestricted
 	}
 	if minutes > limit {
-		out = append(out, Finding{Rule: RuleFullDay, Day: day, Item: -1,
+		out = append(out, Finding{Rule: RuleFullDay, Day: day, Item: -1, Have: minutes, Need: limit,
 			Message: fmt.Sprintf("the outings of the day take about %d minutes with the way, %d fit", minutes, limit)})
 	}
 	return out
@@ -393,7 +415,8 @@ func (s Stay) checkActivity(plan DayPlan, it Item, a activity) []Finding {
 
 // reachable reports whether an activity is near enough on a day.
 func (s Stay) reachable(plan DayPlan, a activity) bool {
-	if !a.known || a.position == nil || s.Base == nil {
+	base := s.BaseOn(plan.Day)
+	if !a.known || a.position == nil || base == nil {
 		return false
 	}
 	limit := float64(reachKm)
@@ -403,16 +426,16 @@ func (s Stay) reachable(plan DayPlan, a activity) bool {
 	case a.dayTrip:
 		limit = reachDayTripKm
 	}
-	return DistanceKm(*s.Base, *a.position) <= limit
+	return DistanceKm(*base, *a.position) <= limit
 }
 
 // travelMinutes estimates the way there and back of a reachable activity.
-func (s Stay) travelMinutes(a activity) int {
+func (s Stay) travelMinutes(day int, a activity) int {
 	speed := float64(cityKmPerHour)
 	if a.dayTrip {
 		speed = intercityKmPerHour
 	}
-	return int(2 * 60 * DistanceKm(*s.Base, *a.position) / speed)
+	return int(2 * 60 * DistanceKm(*s.BaseOn(day), *a.position) / speed)
 }
 
 // freeFrom returns the first later day on which an activity would break no

@@ -24,6 +24,7 @@ type Catalog struct {
 	links    *store.Collection[link]
 	changes  *store.Collection[Change]
 	consents *store.Collection[Consent]
+	costings *store.Collection[Costing]
 	now      func() time.Time
 
 	mu sync.Mutex
@@ -61,6 +62,10 @@ func Open(ctx context.Context, engine store.Engine, now func() time.Time) (*Cata
 		return
 	})
 	open(func() (e error) { c.consents, e = store.Open(ctx, engine, consentsDef); return })
+	open(func() (e error) {
+		c.costings, e = store.Open(ctx, engine, store.Def[Costing]{Name: "catalog_costings"})
+		return
+	})
 	open(func() error { return c.readLastSeq(ctx) })
 	open(func() error { return c.Flush(ctx) })
 	if err != nil {

@@ -35,7 +35,7 @@ type ItemView struct {
 // Dot is the class of an item's mark.
 func (it ItemView) Dot() string {
 	switch it.Kind {
-	case catalog.ItemTransfer, catalog.ItemHotel, catalog.ItemFlight:
+	case catalog.ItemTransfer, catalog.ItemHotel, catalog.ItemFlight, catalog.ItemInterpreter:
 		return "hotel"
 	case catalog.ItemSight, catalog.ItemMeal:
 		return "sight"
