@@ -202,6 +202,25 @@ func TestBaseOn(t *testing.T) {
 	}
 }
 
+// What Outing says of a visit is what the check says once it is planned.
+func TestOutingForetellsTheCheck(t *testing.T) {
+	plan := map[int]string{5: "museum", 8: "park"}
+	for name, place := range testPlaces {
+		for day := 1; day <= 13; day++ {
+			s := stay(13, surgery(), plan)
+			before := s.Check()
+			foretold := s.Outing(day, place)
+			s.Itinerary = s.Itinerary.WithItem(day, day, Item{Kind: ItemSight, PlaceID: name})
+			if got := len(s.Check()) - len(before); got != len(foretold) {
+				t.Errorf("%s on day %d: %d findings more, foretold %+v", name, day, got, foretold)
+			}
+		}
+	}
+	if got := stay(13, surgery(), plan).Outing(14, testPlaces["museum"]); got != nil {
+		t.Errorf("on a day that is not there: %+v", got)
+	}
+}
+
 func TestStandardsAreComplete(t *testing.T) {
 	s := Standards()
 	texts := map[string]Text{}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -466,4 +467,26 @@ func (d DayPlan) wardOffering() string {
 		}
 	}
 	return ""
+}
+
+// Outing returns what would stand against a visit to a place on a day, besides
+// what stands against the day already; nothing where it is allowed.
+func (s Stay) Outing(day int, place Place) []Finding {
+	plans := s.LayOut()
+	l := s.Itinerary.byDay()
+	if day < 1 || day > len(l) {
+		return nil
+	}
+	s.Places = maps.Clone(s.Places)
+	if s.Places == nil {
+		s.Places = map[string]Place{}
+	}
+	s.Places[place.ID] = place
+	items := l[day-1]
+	full := func(f Finding) bool { return f.Rule == RuleFullDay }
+	already := slices.ContainsFunc(s.checkDay(plans, day, items), full)
+	visit := Item{Kind: ItemSight, PlaceID: place.ID}
+	return slices.DeleteFunc(s.checkDay(plans, day, append(slices.Clone(items), visit)), func(f Finding) bool {
+		return f.Item != len(items) && (!full(f) || already)
+	})
 }

@@ -60,8 +60,7 @@ func (r Remedy) item() Item {
 }
 
 // Remedies lists what would mend a finding of the check, the gentlest first.
-// Each was tried: with it the finding is gone and nothing new stands against
-// the itinerary.
+// Each was tried: with it less stands against the itinerary.
 func (s Stay) Remedies(f Finding) []Remedy {
 	before := s.Check()
 	var out []Remedy
@@ -77,18 +76,22 @@ func (s Stay) Remedies(f Finding) []Remedy {
 	return out
 }
 
-// maxMoves bounds the other days that are offered for one item.
-const maxMoves = 2
+const (
+	// maxMoves bounds the other days that are offered for one item.
+	maxMoves = 2
+	// maxTried bounds the days on either side that are tried for it.
+	maxTried = 40
+)
 
 func (s Stay) with(r Remedy) Stay {
 	s.Itinerary = s.Itinerary.With(r)
 	return s
 }
 
-// mends reports whether less stands against the itinerary than before. Days
-// that were added move findings, so they are weighed and not compared. A
-// procedure that was missing brings the rules of its recovery with it, which
-// have remedies of their own.
+// mends reports whether less stands against the itinerary than before. What is
+// wrong with the stay as a whole comes first: days that are added for it may
+// move an outing to a day that does not allow it, which has remedies of its
+// own.
 func mends(before, after []Finding, f Finding) bool {
 	weight := func(list []Finding) (n int) {
 		for _, g := range list {
@@ -102,14 +105,14 @@ func mends(before, after []Finding, f Finding) bool {
 		}
 		return n
 	}
-	fewer := len(after) < len(before)
+	better := weight(after) < weight(before)
 	switch {
-	case f.Rule == RuleProcedure && f.Phase == "":
-		fewer = true
 	case f.Rule == RuleFullDay:
-		fewer = len(after) <= len(before)
+		return better && len(after) <= len(before)
+	case f.Item < 0:
+		return better
 	}
-	return fewer && weight(after) < weight(before)
+	return better && len(after) < len(before)
 }
 
 // candidates lists what may mend a finding.
@@ -165,10 +168,11 @@ func (s Stay) moves(f Finding) []Remedy {
 	}
 	var out []Remedy
 	for _, i := range items {
-		for day := max(f.Day+1, f.FreeFrom); day <= len(l); day++ {
+		from := max(f.Day+1, f.FreeFrom)
+		for day := from; day <= min(len(l), from+maxTried); day++ {
 			out = append(out, Remedy{Kind: RemedyMove, FromDay: f.Day, Item: i, Day: day})
 		}
-		for day := f.Day - 1; day >= 1; day-- {
+		for day := f.Day - 1; day >= max(f.Day-maxTried, 1); day-- {
 			out = append(out, Remedy{Kind: RemedyMove, FromDay: f.Day, Item: i, Day: day})
 		}
 	}
