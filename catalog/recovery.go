@@ -276,11 +276,12 @@ func (s Stay) checkFlights(id string, procedureLast int) []Finding {
 		out = append(out, Finding{Rule: RuleDoctorCheck, Day: end, Item: -1, OfferingID: id, Hazard: HazardFlight,
 			Message: "no rule for flying is known, so a doctor's check must come before the journey home"})
 	}
-	for _, d := range s.Itinerary.Days {
-		for i, it := range d.Items {
-			if it.Kind == ItemFlight && d.To > procedureLast && d.From < fit && d.From != end {
-				out = append(out, Finding{Rule: RuleFitToFly, Day: d.From, Item: i, OfferingID: id, Hazard: HazardFlight, FreeFrom: fit,
-					Message: fmt.Sprintf("a flight on day %d, the patient may fly from day %d", d.From, fit)})
+	for day, items := range s.Itinerary.byDay() {
+		day++
+		for i, it := range items {
+			if it.Kind == ItemFlight && day > procedureLast && day < fit && day != end {
+				out = append(out, Finding{Rule: RuleFitToFly, Day: day, Item: i, OfferingID: id, Hazard: HazardFlight, FreeFrom: fit,
+					Message: fmt.Sprintf("a flight on day %d, the patient may fly from day %d", day, fit)})
 			}
 		}
 	}
