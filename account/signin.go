@@ -106,6 +106,8 @@ type Accounts struct {
 	teams    *store.Collection[team]
 	belongs  *store.Collection[belongs]
 	editors  *store.Collection[editing]
+	// invitations are mail that may make somebody a member.
+	invitations *store.Collection[Invitation]
 }
 
 // OpenAccounts opens the collections of accounts.
@@ -130,6 +132,9 @@ func OpenAccounts(ctx context.Context, engine store.Engine, now func() time.Time
 		return nil, err
 	}
 	if a.belongs, err = store.Open(ctx, engine, store.Def[belongs]{Name: "account_belongs"}); err != nil {
+		return nil, err
+	}
+	if a.invitations, err = openInvitations(ctx, engine); err != nil {
 		return nil, err
 	}
 	if a.editors, err = store.Open(ctx, engine, store.Def[editing]{Name: "account_editors", Indexes: expires,
@@ -363,6 +368,9 @@ func (a *Accounts) Sweep(ctx context.Context) error {
 		return err
 	}
 	if err := sweep(ctx, a.sessions, before); err != nil {
+		return err
+	}
+	if err := sweep(ctx, a.invitations, before); err != nil {
 		return err
 	}
 	if err := sweep(ctx, a.editors, before); err != nil {

@@ -35,7 +35,7 @@ func (t team) find(email string) int {
 // owned refuses a team without an owner.
 func (t team) owned() error {
 	if !slices.ContainsFunc(t.Members, func(m Member) bool { return m.Role == Owner }) {
-		return fault.New(fault.Conflict, "An organisation needs an owner. Make somebody else an owner first.").WithCode("member.last_owner")
+		return fault.New(fault.Conflict, "An organisation needs an owner. Make somebody else an owner first.").WithCode("console.member.last_owner")
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (a *Accounts) Join(ctx context.Context, organisation string, m Member) erro
 		return err
 	}
 	if !slices.Contains(Roles, m.Role) {
-		return fault.New(fault.Invalid, "There is no such role.").WithCode("member.role")
+		return errNoRole()
 	}
 	m.Email, m.Since = email, a.now()
 	err = a.belongs.Insert(ctx, hash(email)+"/"+organisation, belongs{Organisation: organisation})
@@ -77,7 +77,7 @@ func (a *Accounts) Join(ctx context.Context, organisation string, m Member) erro
 	return a.changeTeam(ctx, organisation, func(t *team) error {
 		switch {
 		case t.find(email) >= 0:
-			return fault.New(fault.Conflict, "This person is a member already.").WithCode("member.already")
+			return errMember()
 		case len(t.Members) >= maxMembers:
 			return fault.New(fault.TooLarge, "An organisation has at most %d members.", maxMembers)
 		}
@@ -90,7 +90,7 @@ func (a *Accounts) Join(ctx context.Context, organisation string, m Member) erro
 // owner.
 func (a *Accounts) SetRole(ctx context.Context, organisation, email string, role Role) error {
 	if !slices.Contains(Roles, role) {
-		return fault.New(fault.Invalid, "There is no such role.").WithCode("member.role")
+		return errNoRole()
 	}
 	return a.changeTeam(ctx, organisation, func(t *team) error {
 		i := t.find(email)
@@ -124,8 +124,16 @@ func (a *Accounts) changeTeam(ctx context.Context, organisation string, change f
 	return err
 }
 
+func errNoRole() error {
+	return fault.New(fault.Invalid, "There is no such role.").WithCode("console.member.role")
+}
+
+func errMember() error {
+	return fault.New(fault.Conflict, "This person is a member already.").WithCode("console.member.already")
+}
+
 func errNoMember() error {
-	return fault.New(fault.NotFound, "There is no such member.").WithCode("member.none")
+	return fault.New(fault.NotFound, "There is no such member.").WithCode("console.member.none")
 }
 
 // Members lists an organisation's members in the order of their addresses.

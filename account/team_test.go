@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -33,6 +34,16 @@ func TestMay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// codeOf returns the translation key of an error.
+func codeOf(err error) string {
+	var f *fault.Error
+	errors.As(err, &f)
+	if f == nil {
+		return ""
+	}
+	return f.Code
 }
 
 func accountsOn(t *testing.T, engine store.Engine) *Accounts {

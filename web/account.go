@@ -98,7 +98,7 @@ func (s *Server) askForLink(c echo.Context) error {
 	p := s.personalPage(c)
 	v := templates.SignInView{Email: c.FormValue("email"), Return: c.FormValue("return")}
 	if !s.Outbox.Sends() && !s.Demo {
-		return fault.New(fault.Unavailable, "This site cannot send e-mail at the moment.").WithCode("signin.no_mail")
+		return errNoMail()
 	}
 	email, err := account.NormalizeEmail(v.Email)
 	var f *fault.Error
@@ -119,6 +119,10 @@ func (s *Server) askForLink(c echo.Context) error {
 	}
 	p.Path, p.Query, p.Title = "/sign-in", "", p.T("signin.sent")
 	return s.ok(c, templates.SignInSent(p, email, !s.Outbox.Sends()))
+}
+
+func errNoMail() error {
+	return fault.New(fault.Unavailable, "This site cannot send e-mail at the moment.").WithCode("signin.no_mail")
 }
 
 func (s *Server) mailLink(c echo.Context, email, token string) error {
@@ -155,18 +159,26 @@ func (s *Server) showVerify(c echo.Context) error {
 // signIn uses up a link and begins a session in place of the one that the
 // browser had.
 func (s *Server) signIn(c echo.Context) error {
-	ctx := c.Request().Context()
-	token, link, err := s.Accounts.SignIn(ctx, c.FormValue("token"), c.Request().UserAgent())
+	token, link, err := s.Accounts.SignIn(c.Request().Context(), c.FormValue("token"), c.Request().UserAgent())
 	if err != nil {
 		return s.badLink(c, link, err)
 	}
+	if err := s.begin(c, token); err != nil {
+		return err
+	}
+	return s.goOn(c, link.Return)
+}
+
+// begin puts a new session in place of the one that the browser had, which
+// ends.
+func (s *Server) begin(c echo.Context, token string) error {
 	if before, err := s.session(c); err == nil {
-		if err := s.Accounts.Revoke(ctx, before.Email, before.ID); err != nil {
+		if err := s.Accounts.Revoke(c.Request().Context(), before.Email, before.ID); err != nil {
 			return err
 		}
 	}
 	s.setSession(c, token)
-	return s.goOn(c, link.Return)
+	return nil
 }
 
 // goOn leads to where the reader wanted to go before signing in, which is
@@ -216,6 +228,9 @@ func (s *Server) showAccount(c echo.Context) error {
 	}
 	if page.Next != "" {
 		v.Older = accountPath + "?after=" + url.QueryEscape(page.Next)
+	}
+	if v.Invitations, err = s.invitationsTo(c, session.Email); err != nil {
+		return err
 	}
 	if v.Sessions, err = s.Accounts.Sessions(ctx, session.Email); err != nil {
 		return err

@@ -62,6 +62,7 @@ var consoleItems = []consoleItem{
 	{"console.nav.home", consolePath, account.SeeListings, nil},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
+	{"console.nav.members", membersPath, account.SeeMembers, nil},
 	{"console.nav.audit", "/console/audit", account.SeeAudit, nil},
 }
 
@@ -73,6 +74,7 @@ func (s *Server) consoleRoutes() {
 	s.consoleRoute(http.MethodGet, "/console/about", account.EditListings, s.showAbout)
 	s.consoleRoute(http.MethodPost, "/console/about", account.EditListings, s.saveAbout)
 	s.consoleRoute(http.MethodPost, "/console/editing", account.SeeListings, s.beat)
+	s.memberRoutes()
 	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
 	s.deskRoutes()
 	g := s.echo.Group("", s.private)
@@ -178,6 +180,9 @@ func (s *Server) showOrganisations(c echo.Context) error {
 		return err
 	}
 	var v templates.OrganisationsView
+	if v.Invitations, err = s.invitationsTo(c, session.Email); err != nil {
+		return err
+	}
 	for _, m := range memberships {
 		org, err := s.Catalog.Organisations.Get(ctx, m.Organisation)
 		if fault.Is(err, fault.NotFound) {
@@ -251,7 +256,9 @@ func (s *Server) demoSignIn(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s.setSession(c, token)
+	if err := s.begin(c, token); err != nil {
+		return err
+	}
 	if who.organisation != "" {
 		return s.redirect(c, consolePath)
 	}

@@ -32,6 +32,50 @@ var pageTypes = map[string]string{
 // failing are the pages that are errors.
 var failing = map[string]int{"not found": http.StatusNotFound, "invalid": http.StatusUnprocessableEntity}
 
+// consoleTypes are one address of each kind of page of the consoles, by who
+// sees it in the demonstration.
+var consoleTypes = map[string]map[string]string{
+	"agency": {
+		"to do":        "/console",
+		"organisation": "/console/about",
+		"members":      "/console/members",
+		"audit trail":  "/console/audit",
+		"whom to be":   "/console/organisation",
+		"account":      "/account",
+	},
+}
+
+// No page of the consoles breaks a rule of axe-core, wide or narrow.
+func TestConsoleAccessibility(t *testing.T) {
+	b := openBrowser(t)
+	script := axeScript(t)
+	base, _ := site(t, Config{Data: t.TempDir()})
+	for who, pages := range consoleTypes {
+		b.size(1280, 900)
+		b.open(base + "/sign-in")
+		b.follow("button[value=" + who + "]")
+		for name, path := range pages {
+			b.size(1280, 900)
+			if status := b.open(base + path); status != http.StatusOK {
+				t.Errorf("%s: status %d", name, status)
+			}
+			if n := ask(b, "headings", evalInt("document.querySelectorAll('h1').length")); n != 1 {
+				t.Errorf("%s has %d h1", name, n)
+			}
+			b.axe(script, who+": "+name)
+			b.shot(who + "-" + name)
+			b.size(390, 844)
+			b.open(base + "/zh-Hans" + path)
+			b.axe(script, who+": "+name+" in Chinese")
+			b.shot(who + "-" + name + "-phone")
+			if wide := ask(b, "width", evalInt("document.documentElement.scrollWidth")); wide > 390 {
+				t.Errorf("%s is %d pixels wide on a phone of 390", name, wide)
+			}
+		}
+	}
+	b.clean()
+}
+
 // No page type breaks a rule of axe-core, wide or narrow, left to right or
 // right to left.
 func TestAccessibility(t *testing.T) {
