@@ -1,7 +1,9 @@
 package search
 
 import (
+	"hash/maphash"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/blevesearch/bleve/v2/analysis"
@@ -38,6 +40,8 @@ type language struct {
 	prefix int
 	// respell is applied before the stemmer.
 	respell func(string) string
+	// known are stems found before.
+	known stems
 }
 
 // restCode names the fields of languages without an analyzer of their own.
@@ -139,17 +143,20 @@ func (l *language) term(t token) string {
 
 // stem returns the index term of a word, stop word or not.
 func (l *language) stem(t token) string {
-	if t.script == unbroken || t.script != l.script {
+	if t.script == unbroken || t.script != l.script || isDigit(t.text[0]) || l.prefix == 0 && l.respell == nil && len(l.filters) == 0 {
 		return t.text
 	}
-	w := t.text
+	return l.known.of(t.text, l.findStem)
+}
+
+func (l *language) findStem(w string) string {
 	if l.respell != nil {
 		w = l.respell(w)
 	}
 	if l.prefix > 0 && utf8.RuneCountInString(w) > l.prefix {
 		return string([]rune(w)[:l.prefix])
 	}
-	if len(l.filters) == 0 || isDigit(w[0]) {
+	if len(l.filters) == 0 {
 		return w
 	}
 	stream := analysis.TokenStream{{Term: []byte(w), Position: 1, Start: 0, End: len(w)}}
@@ -160,6 +167,26 @@ func (l *language) stem(t token) string {
 		return w
 	}
 	return string(stream[0].Term)
+}
+
+// stems remembers the stems of words, since the same few thousand make up most
+// texts: each in the place that its hash gives, where a later one displaces it.
+type stems [1 << 14]atomic.Pointer[stemmed]
+
+type stemmed struct{ word, stem string }
+
+var stemSeed = maphash.MakeSeed()
+
+func (s *stems) of(word string, find func(string) string) string {
+	place := &s[maphash.String(stemSeed, word)%uint64(len(s))]
+	if known := place.Load(); known != nil && known.word == word {
+		return known.stem
+	}
+	// A word is part of a text, which is not to be kept for it.
+	known := &stemmed{word: strings.Clone(word)}
+	known.stem = find(known.word)
+	place.Store(known)
+	return known.stem
 }
 
 // american brings British spellings to the American ones, so that either finds
@@ -185,64 +212,3 @@ func american(w string) string {
 // presence is a term that stands once in every field that has any: its posting
 // list says which documents have the field, and how long it is.
 const presence = "\x00"
-
-// terms returns the index terms of a text in a language: stems of words, and
-// of unbroken scripts every character and every pair of neighbours.
-func (l *language) terms(text string) []string {
-	tokens := tokenize(text)
-	out := make([]string, 0, len(tokens)+4)
-	for i, t := range tokens {
-		if s := l.term(t); s != "" {
-			out = append(out, s)
-		}
-		if t.script == unbroken && i+1 < len(tokens) && tokens[i+1].script == unbroken && tokens[i+1].start == t.end {
-			out = append(out, t.text+tokens[i+1].text)
-		}
-	}
-	return out
-}
-
-// fieldAnalyzer is the bleve analyzer of a language's fields.
-type fieldAnalyzer struct{ lang *language }
-
-// Analyze cuts a text into index terms. Fields keep no positions in the text.
-func (a fieldAnalyzer) Analyze(text []byte) analysis.TokenStream {
-	terms := a.lang.terms(string(text))
-	if len(terms) == 0 {
-		return nil
-	}
-	terms = append(terms, presence)
-	backing := make([]analysis.Token, len(terms))
-	out := make(analysis.TokenStream, len(terms))
-	for i, t := range terms {
-		backing[i] = analysis.Token{Term: []byte(t), Position: i + 1}
-		out[i] = &backing[i]
-	}
-	return out
-}
-
-// wholeAnalyzer makes one term of the whole text.
-type wholeAnalyzer struct{}
-
-// Analyze returns the text as it is.
-func (wholeAnalyzer) Analyze(text []byte) analysis.TokenStream {
-	return analysis.TokenStream{{Term: text, Position: 1}}
-}
-
-// surfaceAnalyzer keeps the folded words as they were written: the dictionary
-// against which typing errors are corrected.
-type surfaceAnalyzer struct{}
-
-// Analyze returns every different word once.
-func (surfaceAnalyzer) Analyze(text []byte) analysis.TokenStream {
-	var out analysis.TokenStream
-	seen := map[string]bool{}
-	for _, t := range tokenize(string(text)) {
-		if t.script == unbroken || utf8.RuneCountInString(t.text) < 3 || seen[t.text] {
-			continue
-		}
-		seen[t.text] = true
-		out = append(out, &analysis.Token{Term: []byte(t.text), Position: len(out) + 1})
-	}
-	return out
-}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
@@ -83,37 +84,61 @@ var searchable = []catalog.Kind{catalog.KindOffering, catalog.KindPackage, catal
 
 // builder gathers the fields of one document.
 type builder struct {
-	fields map[string]*strings.Builder
-	tags   map[string]bool
-	starts map[string]bool
-	words  map[string]*strings.Builder
+	fields map[string]*termField
 	stored map[string][]byte
 }
 
 func newBuilder() *builder {
-	return &builder{fields: map[string]*strings.Builder{}, words: map[string]*strings.Builder{}, tags: map[string]bool{}, starts: map[string]bool{}, stored: map[string][]byte{}}
+	return &builder{fields: map[string]*termField{}, stored: map[string][]byte{}}
 }
 
-func (b *builder) add(c class, tag, text string) {
-	if text == "" {
-		return
-	}
-	l := languageOf(tag)
-	appendLine(b.fields, fieldName(c, l), text)
-	b.word(l, text)
-}
-
-// word puts the words of a text into the dictionary of its language.
-func (b *builder) word(l *language, text string) { appendLine(b.words, wordField+l.code, text) }
-
-func appendLine(m map[string]*strings.Builder, key, text string) {
-	f := m[key]
+// field returns a field of the document. Text is counted and not stored.
+func (b *builder) field(name string, options index.FieldIndexingOptions) *termField {
+	f := b.fields[name]
 	if f == nil {
-		f = &strings.Builder{}
-		m[key] = f
+		f = &termField{name: name, options: index.IndexField | options, terms: index.TokenFrequencies{}}
+		b.fields[name] = f
 	}
-	f.WriteString(text)
-	f.WriteByte('\n')
+	return f
+}
+
+// add cuts a text into the terms of a class, and puts its words into the
+// dictionary of the language.
+func (b *builder) add(c class, tag, text string) {
+	l := languageOf(tag)
+	tokens := tokenize(text)
+	var terms *termField
+	count := func(term string) {
+		if terms == nil {
+			terms = b.field(l.fields[c], 0)
+			if len(terms.terms) == 0 {
+				terms.count(presence)
+			}
+		}
+		terms.count(term)
+	}
+	for i, t := range tokens {
+		if term := l.term(t); term != "" {
+			count(term)
+		}
+		if t.script == unbroken && i+1 < len(tokens) && tokens[i+1].script == unbroken && tokens[i+1].start == t.end {
+			count(t.text + tokens[i+1].text)
+		}
+	}
+	b.wordsOf(l, tokens)
+}
+
+// minWord is the shortest word, in characters, that the dictionary has.
+const minWord = 3
+
+// wordsOf puts the folded words as they were written into the dictionary of a
+// language, against which typing errors are corrected.
+func (b *builder) wordsOf(l *language, tokens []token) {
+	for _, t := range tokens {
+		if t.script != unbroken && utf8.RuneCountInString(t.text) >= minWord {
+			b.field(l.words, index.SkipFreqNorm).note(t.text)
+		}
+	}
 }
 
 func (b *builder) text(c class, t catalog.Text) {
@@ -140,27 +165,33 @@ func guessTag(s string) string {
 	return "en"
 }
 
-func (b *builder) tag(format string, args ...any) { b.tags[fmt.Sprintf(format, args...)] = true }
+// tag adds one of the tags, which have doc values: a snapshot makes its columns
+// of them.
+func (b *builder) tag(sign, value string) {
+	b.field(tagField, index.DocValues|index.SkipFreqNorm).note(sign + value)
+}
 
 func (b *builder) facet(name, value string) {
 	if value != "" {
-		b.tags[tagFacet+name+"="+value] = true
+		b.tag(tagFacet, name+"="+value)
 	}
 }
 
-func (b *builder) number(name string, n int) { b.tags[tagNumber+name+"="+strconv.Itoa(n)] = true }
+func (b *builder) number(name string, n int) { b.tag(tagNumber, name+"="+strconv.Itoa(n)) }
 
 // price adds what the entry costs, in the currency in which that was set: rates
 // change without it. Of several prices the lowest counts.
-func (b *builder) price(m catalog.Money) { b.tag("%s%s %d", tagPrice, m.Currency, m.Amount) }
+func (b *builder) price(m catalog.Money) {
+	b.tag(tagPrice, m.Currency+" "+strconv.FormatInt(m.Amount, 10))
+}
 
 // about says which treatment and hospital the entry is about.
 func (b *builder) about(treatment, hospital string) {
 	if treatment != "" {
-		b.tag("%s%s", tagTreatment, treatment)
+		b.tag(tagTreatment, treatment)
 	}
 	if hospital != "" {
-		b.tag("%s%s", tagHospital, hospital)
+		b.tag(tagHospital, hospital)
 	}
 }
 
@@ -203,12 +234,12 @@ func (b *builder) vectors(texts ...catalog.Text) {
 // names adds what the entry is suggested by.
 func (b *builder) names(t catalog.Text, others ...string) {
 	for tag, s := range t {
-		b.tag("%s%s", tagLanguage, languageOf(tag).code)
+		b.tag(tagLanguage, languageOf(tag).code)
 		others = append(others, s)
 	}
 	for _, s := range others {
 		for _, start := range nameStarts(s) {
-			b.starts[start] = true
+			b.field(nameStart, index.SkipFreqNorm).note(start)
 		}
 	}
 }
@@ -240,29 +271,63 @@ func clipStart(s string) string {
 	return strings.ToValidUTF8(s[:maxStart], "")
 }
 
-// document makes the bleve document. Text is analysed and not stored; the tags
-// have doc values, of which a snapshot makes its columns.
+// document makes the bleve document.
 func (b *builder) document(key string) *document.Document {
 	d := document.NewDocument(key)
 	for _, name := range sortedKeys(b.fields) {
-		_, code, _ := strings.Cut(name, "_")
-		d.AddField(document.NewTextFieldCustom(name, nil, []byte(b.fields[name].String()), index.IndexField, fieldAnalyzer{languageByCode[code]}))
+		d.AddField(b.fields[name])
 	}
-	addAll := func(field string, options index.FieldIndexingOptions, values map[string]bool) {
-		for i, v := range sortedKeys(values) {
-			d.AddField(document.NewTextFieldCustom(field, []uint64{uint64(i)}, []byte(v), options, wholeAnalyzer{}))
-		}
-	}
-	addAll(tagField, index.IndexField|index.DocValues|index.SkipFreqNorm, b.tags)
-	addAll(nameStart, index.IndexField|index.SkipFreqNorm, b.starts)
 	for _, name := range sortedKeys(b.stored) {
 		d.AddField(document.NewTextFieldCustom(name, nil, b.stored[name], index.StoreField, nil))
 	}
-	for _, name := range sortedKeys(b.words) {
-		d.AddField(document.NewTextFieldCustom(name, nil, []byte(b.words[name].String()), index.IndexField|index.SkipFreqNorm, surfaceAnalyzer{}))
-	}
 	return d
 }
+
+// termField is a field of a bleve document that knows its terms already.
+type termField struct {
+	name    string
+	options index.FieldIndexingOptions
+	terms   index.TokenFrequencies
+	length  int
+	// room for terms, so that each is not allocated by itself.
+	room []index.TokenFreq
+}
+
+// count adds one occurrence of a term.
+func (f *termField) count(term string) {
+	f.length++
+	known := f.terms[term]
+	if known == nil {
+		if len(f.room) == cap(f.room) {
+			const least, most = 8, 64
+			f.room = make([]index.TokenFreq, 0, max(least, min(len(f.terms), most)))
+		}
+		f.room = append(f.room, index.TokenFreq{})
+		known = &f.room[len(f.room)-1]
+		f.terms[term] = known
+	}
+	known.SetFrequency(known.Frequency() + 1)
+}
+
+// note adds a term once.
+func (f *termField) note(term string) {
+	if f.terms[term] == nil {
+		f.count(term)
+	}
+}
+
+// What bleve asks of a field.
+
+func (f *termField) Name() string                                     { return f.name }
+func (f *termField) ArrayPositions() []uint64                         { return nil }
+func (f *termField) Options() index.FieldIndexingOptions              { return f.options }
+func (f *termField) Analyze()                                         {}
+func (f *termField) Value() []byte                                    { return nil }
+func (f *termField) NumPlainTextBytes() uint64                        { return 0 }
+func (f *termField) Size() int                                        { return 0 }
+func (f *termField) EncodedFieldType() byte                           { return 't' }
+func (f *termField) AnalyzedLength() int                              { return f.length }
+func (f *termField) AnalyzedTokenFrequencies() index.TokenFrequencies { return f.terms }
 
 func sortedKeys[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))
@@ -290,7 +355,11 @@ type links struct {
 	treatments, hospitals map[string][]string
 	// packages of an offering.
 	packages map[string][]string
+	// complete says that what is not here is not in the catalogue.
 	complete bool
+	// reviewing are the hospitals that look at records from afar, once asked
+	// for.
+	reviewing []string
 }
 
 func newLinks(cat *catalog.Catalog) *links {
@@ -343,6 +412,21 @@ func (l *links) hospitalsOf(ctx context.Context, treatment string) ([]string, er
 	return out, nil
 }
 
+// reviewingHospitals returns the hospitals that offer to look at records.
+func (l *links) reviewingHospitals(ctx context.Context) ([]string, error) {
+	if l.reviewing == nil {
+		offerings, err := l.cat.OfferingsOfTreatment(ctx, recordsReviewTreatment)
+		if err != nil {
+			return nil, err
+		}
+		l.reviewing = []string{}
+		for _, o := range offerings {
+			l.reviewing = append(l.reviewing, o.HospitalID)
+		}
+	}
+	return l.reviewing, nil
+}
+
 // packagesOf returns the packages that contain an offering.
 func (l *links) packagesOf(ctx context.Context, offering string) ([]string, error) {
 	if known, ok := l.packages[offering]; ok || l.complete {
@@ -363,19 +447,17 @@ func (l *links) packagesOf(ctx context.Context, offering string) ([]string, erro
 // build returns the document of an entry, nil where nothing of it is
 // published.
 func (s source) build(ctx context.Context, kind catalog.Kind, id string) (*document.Document, error) {
-	b := newBuilder()
-	b.tag("%s%s", tagKind, kind)
-	b.tag("%s%s", tagID, id)
+	var v catalog.Entity
 	var err error
 	switch kind {
 	case catalog.KindTreatment:
-		err = s.treatment(ctx, b, id)
+		v, err = s.cat.Treatments.Get(ctx, id)
 	case catalog.KindHospital:
-		err = s.hospital(ctx, b, id)
+		v, err = s.cat.Hospitals.Get(ctx, id)
 	case catalog.KindOffering:
-		err = s.offering(ctx, b, id)
+		v, err = s.cat.Offerings.Get(ctx, id)
 	case catalog.KindPackage:
-		err = s.pkg(ctx, b, id)
+		v, err = s.cat.Packages.Get(ctx, id)
 	}
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
@@ -383,30 +465,52 @@ func (s source) build(ctx context.Context, kind catalog.Kind, id string) (*docum
 	if err != nil {
 		return nil, err
 	}
-	return b.document(docKey(kind, id)), nil
+	return s.documentOf(ctx, v)
 }
 
-func (s source) treatment(ctx context.Context, b *builder, id string) error {
-	t, err := s.cat.Treatments.Get(ctx, id)
-	if err != nil {
-		return err
+// documentOf returns the document of a published entry, nil where something
+// that it belongs to is not published.
+func (s source) documentOf(ctx context.Context, v catalog.Entity) (*document.Document, error) {
+	b := newBuilder()
+	var err error
+	switch v := v.(type) {
+	case catalog.Treatment:
+		err = s.treatment(ctx, b, v)
+	case catalog.Hospital:
+		err = s.hospital(ctx, b, v)
+	case catalog.Offering:
+		err = s.offering(ctx, b, v)
+	case catalog.Package:
+		err = s.pkg(ctx, b, v)
 	}
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.tag(tagKind, string(v.EntityKind()))
+	b.tag(tagID, v.EntityID())
+	return b.document(docKey(v.EntityKind(), v.EntityID())), nil
+}
+
+func (s source) treatment(ctx context.Context, b *builder, t catalog.Treatment) error {
 	b.text(className, t.Name)
 	s.treatmentTerms(b, classTerm, t)
 	s.treatmentText(b, t)
 	b.title(t.Name)
 	b.names(t.Name, layNames(t)...)
-	b.about(id, "")
-	b.tag("%s%s", tagSelf, refTreatment(id))
+	b.about(t.ID, "")
+	b.tag(tagSelf, refTreatment(t.ID))
 	treatmentFacets(b, t)
 	b.facet("stay", stayBucket(t.Timeline))
 	stayNumber(b, t.Timeline)
-	hospitals, err := s.links.hospitalsOf(ctx, id)
+	hospitals, err := s.links.hospitalsOf(ctx, t.ID)
 	if err != nil {
 		return err
 	}
 	for _, h := range hospitals {
-		b.tag("%s%s", tagRelated, refHospital(h))
+		b.tag(tagRelated, refHospital(h))
 		b.facet("hospital", h)
 	}
 	quality := 0
@@ -483,23 +587,19 @@ func treatmentFacets(b *builder, t catalog.Treatment) {
 	b.facet("booking_class", string(t.BookingClass))
 }
 
-func (s source) hospital(ctx context.Context, b *builder, id string) error {
-	h, err := s.cat.Hospitals.Get(ctx, id)
-	if err != nil {
-		return err
-	}
+func (s source) hospital(ctx context.Context, b *builder, h catalog.Hospital) error {
 	b.text(className, h.Name)
 	s.hospitalTerms(b, classTerm, h)
 	b.text(classText, h.Summary)
 	s.claims(b, classText, h.Claims)
 	b.title(h.Name)
 	b.names(h.Name, h.Aliases...)
-	b.about("", id)
-	b.tag("%s%s", tagSelf, refHospital(id))
+	b.about("", h.ID)
+	b.tag(tagSelf, refHospital(h.ID))
 	if err := s.hospitalFacets(ctx, b, h); err != nil {
 		return err
 	}
-	treatments, err := s.links.treatmentsOf(ctx, id)
+	treatments, err := s.links.treatmentsOf(ctx, h.ID)
 	if err != nil {
 		return err
 	}
@@ -511,7 +611,7 @@ func (s source) hospital(ctx context.Context, b *builder, id string) error {
 		if err != nil {
 			return err
 		}
-		b.tag("%s%s", tagRelated, refTreatment(t.ID))
+		b.tag(tagRelated, refTreatment(t.ID))
 		b.text(classRelated, t.Name)
 		for _, term := range t.LayTerms {
 			b.add(classRelated, term.Lang, term.Text)
@@ -542,7 +642,7 @@ const (
 func (s source) hospitalFacets(ctx context.Context, b *builder, h catalog.Hospital) error {
 	b.facet("hospital", h.ID)
 	if h.Position != nil {
-		b.tag("%s%.5f,%.5f", tagPosition, h.Position.Lat, h.Position.Lon)
+		b.tag(tagPosition, fmt.Sprintf("%.5f,%.5f", h.Position.Lat, h.Position.Lon))
 	}
 	b.facet("ownership", string(h.Ownership))
 	b.facet("district", h.District)
@@ -565,21 +665,14 @@ func (s source) hospitalFacets(ctx context.Context, b *builder, h catalog.Hospit
 			b.facet("records_review", "yes")
 		}
 	}
-	treatments, err := s.links.treatmentsOf(ctx, h.ID)
-	if err != nil {
-		return err
-	}
-	if slices.Contains(treatments, recordsReviewTreatment) {
+	reviewing, err := s.links.reviewingHospitals(ctx)
+	if slices.Contains(reviewing, h.ID) {
 		b.facet("records_review", "yes")
 	}
-	return nil
+	return err
 }
 
-func (s source) offering(ctx context.Context, b *builder, id string) error {
-	o, err := s.cat.Offerings.Get(ctx, id)
-	if err != nil {
-		return err
-	}
+func (s source) offering(ctx context.Context, b *builder, o catalog.Offering) error {
 	t, err := s.cat.Treatments.Get(ctx, o.TreatmentID)
 	if err != nil {
 		return err
@@ -598,10 +691,10 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	} else {
 		b.text(className, t.Name)
 		s.treatmentTerms(b, classTerm, t)
-		b.tag("%s%s", tagSelf, refTreatment(t.ID))
+		b.tag(tagSelf, refTreatment(t.ID))
 	}
-	b.tag("%s%s", tagRelated, refTreatment(t.ID))
-	b.tag("%s%s", tagSelf, refHospital(h.ID))
+	b.tag(tagRelated, refTreatment(t.ID))
+	b.tag(tagSelf, refHospital(h.ID))
 	if len(o.Summary) > 0 {
 		b.text(classText, o.Summary)
 	} else {
@@ -612,7 +705,7 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	b.text(classRelated, h.Name)
 	s.hospitalTerms(b, classRelated, h)
 	for tag := range t.Name {
-		b.tag("%s%s", tagLanguage, languageOf(tag).code)
+		b.tag(tagLanguage, languageOf(tag).code)
 	}
 	treatmentFacets(b, t)
 	if err := s.hospitalFacets(ctx, b, h); err != nil {
@@ -630,7 +723,7 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	if ownPrice {
 		b.price(*low)
 	}
-	packages, err := s.links.packagesOf(ctx, id)
+	packages, err := s.links.packagesOf(ctx, o.ID)
 	if err != nil {
 		return err
 	}
@@ -661,11 +754,7 @@ func (s source) offering(ctx context.Context, b *builder, id string) error {
 	return nil
 }
 
-func (s source) pkg(ctx context.Context, b *builder, id string) error {
-	p, err := s.cat.Packages.Get(ctx, id)
-	if err != nil {
-		return err
-	}
+func (s source) pkg(ctx context.Context, b *builder, p catalog.Package) error {
 	b.text(className, p.Name)
 	b.text(classText, p.Summary)
 	for _, t := range p.Inclusions {
@@ -693,7 +782,7 @@ func (s source) pkg(ctx context.Context, b *builder, id string) error {
 	b.number("stay", days)
 	b.price(p.From())
 	b.number("quality", min(len(p.Summary), 4))
-	return s.departures(ctx, b, id)
+	return s.departures(ctx, b, p.ID)
 }
 
 func (s source) packageOffering(ctx context.Context, b *builder, id string, main bool) error {
@@ -714,8 +803,8 @@ func (s source) packageOffering(ctx context.Context, b *builder, id string, main
 		sign = tagSelf
 		b.about(t.ID, h.ID)
 	}
-	b.tag("%s%s", sign, refTreatment(t.ID))
-	b.tag("%s%s", sign, refHospital(h.ID))
+	b.tag(sign, refTreatment(t.ID))
+	b.tag(sign, refHospital(h.ID))
 	b.text(classTerm, t.Name)
 	s.treatmentTerms(b, classTerm, t)
 	b.text(classRelated, t.Summary)
@@ -763,7 +852,7 @@ func (s source) departures(ctx context.Context, b *builder, packageID string) er
 		}
 	}
 	if !first.IsZero() {
-		b.tag("%sdeparture=%s", tagNumber, first.Format("20060102"))
+		b.tag(tagNumber, "departure="+first.Format("20060102"))
 	}
 	return nil
 }

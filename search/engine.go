@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ import (
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/fault"
@@ -256,8 +258,9 @@ func snapshotOf(idx bleve.Index, book *phrasebook, money exchange) (s *snapshot,
 	return s, nil
 }
 
-// buildBatch is the number of documents written at once while building.
-const buildBatch = 2000
+// buildBatch is the number of documents written at once while building: fewer
+// make more files to be merged, more take more memory.
+const buildBatch = 1000
 
 // Rebuild builds the index anew beside the one in use and puts it in its
 // place. Searches go on meanwhile and see the old one to the end.
@@ -285,49 +288,99 @@ func newMapping() *mapping.IndexMappingImpl {
 	return m
 }
 
-// fill writes every published entry. The position in the feed is that of
-// before the first one was read, so nothing that changes meanwhile is missed.
+// fill writes every published entry, on every processor. The position in the
+// feed is that of before the first one was read, so nothing that changes
+// meanwhile is missed.
 func (e *Engine) fill(ctx context.Context, idx bleve.Index) error {
 	seq := e.cfg.Catalog.LastSeq()
-	src := e.source()
-	keys, err := e.allKeys(ctx, src.links)
+	total, err := e.published(ctx)
 	if err != nil {
+		return err
+	}
+	src := e.source()
+	chunks := make(chan []catalog.Entity)
+	var mu sync.Mutex
+	done := 0
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(chunks)
+		return src.readAll(ctx, buildBatch, func(chunk []catalog.Entity) error {
+			select {
+			case chunks <- chunk:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	})
+	// One more than there are processors, since each waits for the disk.
+	for range runtime.GOMAXPROCS(0) + 1 {
+		g.Go(func() error {
+			for chunk := range chunks {
+				if err := src.write(ctx, idx, chunk); err != nil {
+					return err
+				}
+				mu.Lock()
+				done += len(chunk)
+				e.progress(done, total)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	batch := idx.NewBatch()
 	words := newBuilder()
 	for _, c := range e.vocab.concepts {
 		for _, t := range c.terms {
-			words.word(languageOf(t.Lang), t.Text)
+			words.wordsOf(languageOf(t.Lang), tokenize(t.Text))
 		}
 	}
 	if err := batch.IndexAdvanced(words.document(vocabularyID)); err != nil {
 		return fmt.Errorf("search: write: %w", err)
-	}
-	for i, k := range keys {
-		d, err := src.build(ctx, k.kind, k.id)
-		if err != nil {
-			return err
-		}
-		if d != nil {
-			if err := batch.IndexAdvanced(d); err != nil {
-				return fmt.Errorf("search: write: %w", err)
-			}
-		}
-		if batch.Size() >= buildBatch {
-			if err := idx.Batch(batch); err != nil {
-				return fmt.Errorf("search: write: %w", err)
-			}
-			batch.Reset()
-			e.progress(i+1, len(keys))
-		}
 	}
 	batch.SetInternal([]byte(internalSeq), seqBytes(seq))
 	batch.SetInternal([]byte(internalPrint), []byte(e.fingerprint()))
 	if err := idx.Batch(batch); err != nil {
 		return fmt.Errorf("search: write: %w", err)
 	}
-	e.progress(len(keys), len(keys))
+	return nil
+}
+
+// published counts what is going to be indexed.
+func (e *Engine) published(ctx context.Context) (int, error) {
+	c := e.cfg.Catalog
+	sum := int64(0)
+	for _, count := range []func(context.Context) (int64, error){c.Offerings.Count, c.Packages.Count, c.Hospitals.Count, c.Treatments.Count} {
+		n, err := count(ctx)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return int(sum), nil
+}
+
+// write writes entries in one batch.
+func (s source) write(ctx context.Context, idx bleve.Index, entries []catalog.Entity) error {
+	batch := idx.NewBatch()
+	for _, v := range entries {
+		d, err := s.documentOf(ctx, v)
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			continue
+		}
+		if err := batch.IndexAdvanced(d); err != nil {
+			return fmt.Errorf("search: write: %w", err)
+		}
+	}
+	if err := idx.Batch(batch); err != nil {
+		return fmt.Errorf("search: write: %w", err)
+	}
 	return nil
 }
 

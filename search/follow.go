@@ -15,31 +15,45 @@ type entryKey struct {
 	id   string
 }
 
-// allKeys returns everything published and completes the links.
-func (e *Engine) allKeys(ctx context.Context, l *links) ([]entryKey, error) {
-	var out []entryKey
-	add := func(v catalog.Entity) error {
-		out = append(out, entryKey{v.EntityKind(), v.EntityID()})
+// readAll sends everything that is published to f, so many at a time, and
+// completes the links: those of packages before the first offering is sent,
+// those of offerings before the first treatment.
+func (s source) readAll(ctx context.Context, chunk int, f func([]catalog.Entity) error) error {
+	var waiting []catalog.Entity
+	send := func(v catalog.Entity) error {
+		if waiting = append(waiting, v); len(waiting) < chunk {
+			return nil
+		}
+		full := waiting
+		waiting = nil
+		return f(full)
+	}
+	if _, err := s.links.reviewingHospitals(ctx); err != nil {
+		return err
+	}
+	err := s.cat.Packages.Each(ctx, func(v catalog.Package) error {
+		for _, id := range v.OfferingIDs {
+			s.links.packages[id] = addOnce(s.links.packages[id], v.ID)
+		}
 		return nil
-	}
-	c := e.cfg.Catalog
-	err := c.Treatments.Each(ctx, func(v catalog.Treatment) error { return add(v) })
+	})
+	s.links.complete = true
 	if err == nil {
-		err = c.Hospitals.Each(ctx, func(v catalog.Hospital) error { return add(v) })
-	}
-	if err == nil {
-		err = c.Offerings.Each(ctx, func(v catalog.Offering) error { l.addOffering(v); return add(v) })
+		err = s.cat.Offerings.Each(ctx, func(v catalog.Offering) error { s.links.addOffering(v); return send(v) })
 	}
 	if err == nil {
-		err = c.Packages.Each(ctx, func(v catalog.Package) error {
-			for _, id := range v.OfferingIDs {
-				l.packages[id] = addOnce(l.packages[id], v.ID)
-			}
-			return add(v)
-		})
+		err = s.cat.Treatments.Each(ctx, func(v catalog.Treatment) error { return send(v) })
 	}
-	l.complete = true
-	return out, err
+	if err == nil {
+		err = s.cat.Hospitals.Each(ctx, func(v catalog.Hospital) error { return send(v) })
+	}
+	if err == nil {
+		err = s.cat.Packages.Each(ctx, func(v catalog.Package) error { return send(v) })
+	}
+	if err != nil || len(waiting) == 0 {
+		return err
+	}
+	return f(waiting)
 }
 
 const (

@@ -115,7 +115,8 @@ func tokenize(s string) []token { return cut(s, true) }
 func tokenizeParted(s string) []token { return cut(s, false) }
 
 func cut(s string, join bool) []token {
-	var out []token
+	const lettersPerToken = 6
+	out := make([]token, 0, len(s)/lettersPerToken+1)
 	var word strings.Builder
 	var runes, start int
 	var kind script
@@ -127,6 +128,13 @@ func cut(s string, join bool) []token {
 		runes = 0
 	}
 	for i := 0; i < len(s); {
+		if word.Len() == 0 {
+			if end := plainWord(s, i); end > i {
+				out = append(out, token{text: strings.ToLower(s[i:min(end, i+maxToken)]), script: latin, start: i, end: end})
+				i = end
+				continue
+			}
+		}
 		r, size := utf8.DecodeRuneInString(s[i:])
 		if !isWordRune(r) {
 			next, _ := utf8.DecodeRuneInString(s[i+size:])
@@ -170,6 +178,25 @@ func cut(s string, join bool) []token {
 	flush(len(s))
 	return out
 }
+
+// plainWord returns where the word of ASCII letters and digits at i ends, where
+// what follows cannot be part of it; else i. Most words are such, and take no
+// folding.
+func plainWord(s string, i int) int {
+	end := i
+	for end < len(s) && isPlain(s[end]) {
+		end++
+	}
+	if end < len(s) && (s[end] >= utf8.RuneSelf || isApostrophe(rune(s[end])) || isHyphen(rune(s[end])) || s[end] == '.' || s[end] == ',') {
+		next := end + 1
+		if s[end] != '.' && s[end] != ',' || next < len(s) && s[next] != ' ' && s[next] != '\n' {
+			return i
+		}
+	}
+	return end
+}
+
+func isPlain(b byte) bool { return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || isDigit(b) }
 
 // foldCompat folds a letter after its compatibility decomposition: full-width
 // letters, ligatures, presentation forms.
