@@ -85,3 +85,12 @@ func Oracle(t interface{ Fatal(...any) }, e *Engine, words []string, filters map
 	}
 	return found, counts
 }
+
+// Cut returns the words of a text.
+func Cut(text string) []string {
+	var out []string
+	for _, t := range tokenize(text) {
+		out = append(out, t.text)
+	}
+	return out
+}
