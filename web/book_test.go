@@ -684,16 +684,7 @@ func TestUnpaid(t *testing.T) {
 	s := newTestServer(t)
 	const pkg = "tcm-skin-two-weeks-by-longhua"
 	start := s.openStart(t, pkg, 0)
-	payPath := s.sent(t, s.post(t, s.quote(t, "en", pkg, url.Values{"start": {start.Key}})+"/book", person))
-	views, err := s.Checkout.Bookings(context.Background(), checkout.Filter{State: checkout.StateHolding}, 100, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(views.Items, func(v checkout.View) bool { return v.PackageID == pkg })
-	if i < 0 {
-		t.Fatal("the booking is not listed")
-	}
-	path := s.BookingPath(views.Items[i].ID)
+	path, payPath := s.held(t, pkg, url.Values{"start": {start.Key}})
 	doc := s.page(t, path)
 	if state(doc) != "holding" || doc.Find(`form[action$="/pay"]`).Length() != 1 {
 		t.Errorf("the booking is %q and cannot be paid", state(doc))
@@ -794,5 +785,218 @@ func TestDemoControlIsForDemos(t *testing.T) {
 	live.ServeHTTP(res, httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil))
 	if body, _ := io.ReadAll(res.Result().Body); res.Code != http.StatusOK || bytes.Contains(body, []byte("demo-box")) {
 		t.Errorf("a live site shows the demo control (status %d)", res.Code)
+	}
+}
+
+// held makes a booking whose payment page was opened and left, and returns its
+// path and that of the payment page.
+func (s *testServer) held(t testing.TB, pkg string, choice url.Values) (path, payPath string) {
+	t.Helper()
+	quote := s.quote(t, "en", pkg, choice)
+	payPath = s.sent(t, s.post(t, quote+"/book", person))
+	views, err := s.Checkout.Bookings(context.Background(), checkout.Filter{State: checkout.StateHolding}, 100, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range views.Items {
+		if b, err := s.Checkout.Booking(context.Background(), v.ID); err == nil && "/quotes/"+b.Quote.ID == quote {
+			return s.BookingPath(v.ID), payPath
+		}
+	}
+	t.Fatal("the booking is not listed")
+	return "", ""
+}
+
+// TestBadInput sends what nobody should send to bookings in every state: each
+// is refused with a page that says so, and no booking changes.
+func TestBadInput(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "proton-weekends-of-art"
+	start := func(skip int) url.Values { return url.Values{"start": {s.openStart(t, pkg, skip).Key}} }
+	holding, _ := s.held(t, pkg, start(4))
+	waiting := s.booked(t, "en", pkg, start(5))
+	cancelled := s.booked(t, "en", pkg, start(6))
+	gone := s.cancelForm(t, cancelled, "mind")
+	s.sent(t, s.post(t, cancelled+"/cancel", gone))
+	form := func(pairs ...string) url.Values {
+		out := url.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			out.Set(pairs[i], pairs[i+1])
+		}
+		return out
+	}
+	logs := func() (out []int) {
+		for _, path := range []string{holding, waiting, cancelled} {
+			id, _, _ := strings.Cut(strings.TrimPrefix(path, "/bookings/"), ".")
+			b, err := s.Checkout.Booking(context.Background(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, len(b.Timeline))
+		}
+		return out
+	}
+	before := logs()
+	same := s.openStart(t, pkg, 5).Key
+	long := strings.Repeat("x", 2001)
+	for _, c := range []struct {
+		booking, action string
+		form            url.Values
+		status          int
+	}{
+		{holding, "/reply", form("reply", "x"), http.StatusConflict},
+		{holding, "/move", form("start", same, "amount", "0", "currency", "USD", "sure", "yes"), http.StatusConflict},
+		{holding, "/cancel", form("sure", "yes"), http.StatusUnprocessableEntity},
+		{holding, "/cancel", form("sure", "yes", "amount", "1", "currency", "USD"), http.StatusConflict},
+		{holding, "/cancel", form("sure", "yes", "amount", "0", "currency", "XXX"), http.StatusConflict},
+		{holding, "/demo", form("act", "accept"), http.StatusConflict},
+		{holding, "/demo", form("act", "ask", "question", "x"), http.StatusConflict},
+		{holding, "/demo", form("act", "estimate", "amount", "5"), http.StatusConflict},
+		{holding, "/demo", form("act", "close"), http.StatusConflict},
+		{waiting, "/reply", form("reply", "x"), http.StatusConflict},
+		{waiting, "/reply", form("reply", ""), http.StatusUnprocessableEntity},
+		{waiting, "/reply", form("reply", "\x00"), http.StatusUnprocessableEntity},
+		{waiting, "/reply", form("reply", "\xff"), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "ask", "question", long), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "ask"), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form(), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "refund"), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "estimate", "amount", ""), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "estimate", "amount", "-5"), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "estimate", "amount", "0"), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "estimate", "amount", "1.5"), http.StatusUnprocessableEntity},
+		{waiting, "/demo", form("act", "estimate", "amount", "99999999999999999999"), http.StatusUnprocessableEntity},
+		{waiting, "/cancel", form("sure", "yes", "amount", "99999999999999999999", "currency", "CNY"), http.StatusUnprocessableEntity},
+		{waiting, "/cancel", form("sure", "yes", "amount", "-1", "currency", "CNY"), http.StatusConflict},
+		{waiting, "/cancel", form("sure", "yes", "amount", "0", "currency", "CNY", "cause", "declined"), http.StatusUnprocessableEntity},
+		{waiting, "/cancel", form("sure", "yes", "amount", "0", "currency", "CNY", "cause", "departure-closed"), http.StatusUnprocessableEntity},
+		{waiting, "/cancel", form("sure", "yes", "amount", "0", "currency", "CNY", "cause", "revised-plan"), http.StatusConflict},
+		{waiting, "/cancel", form("sure", "yes", "amount", "0", "currency", "CNY", "cause", long), http.StatusUnprocessableEntity},
+		{waiting, "/move", form("start", same, "amount", "0", "currency", "CNY", "sure", "yes"), http.StatusConflict},
+		{waiting, "/move", form("start", long, "amount", "0", "currency", "CNY", "sure", "yes"), http.StatusUnprocessableEntity},
+		{cancelled, "/cancel", form("sure", "yes", "amount", gone.Get("amount"), "currency", gone.Get("currency"), "cause", "visa-refused"), http.StatusConflict},
+		{cancelled, "/pay", nil, http.StatusGone},
+		{cancelled, "/reply", form("reply", "x"), http.StatusConflict},
+		{cancelled, "/move", form("start", same, "amount", "0", "currency", "CNY", "sure", "yes"), http.StatusConflict},
+		{cancelled, "/demo", form("act", "accept"), http.StatusConflict},
+		{cancelled, "/demo", form("act", "close"), http.StatusConflict},
+		{cancelled, "/demo", form("act", "estimate", "amount", "5"), http.StatusConflict},
+	} {
+		doc := want(t, s.post(t, c.booking+c.action, c.form), c.status)
+		if doc.Find("[role=alert]").Length() == 0 || doc.Find("h1").Length() != 1 {
+			t.Errorf("%s %v: nothing says what is wrong", c.action, c.form)
+		}
+	}
+	for _, c := range []struct {
+		path   string
+		status int
+	}{
+		{holding + "/move", http.StatusConflict}, {holding + "/receipt", http.StatusNotFound}, {holding + "/refunds/1", http.StatusNotFound},
+		{waiting + "/refunds/1", http.StatusNotFound}, {waiting + "/pay", http.StatusNotFound}, {waiting + "/nothing", http.StatusNotFound},
+		{cancelled + "/cancel", http.StatusConflict}, {cancelled + "/move", http.StatusConflict},
+	} {
+		want(t, s.get(t, c.path), c.status)
+	}
+	// What was done already is done, and a replayed form finds it so.
+	for path, form := range map[string]url.Values{cancelled + "/cancel": gone, waiting + "/pay": nil} {
+		s.sent(t, s.post(t, path, form))
+	}
+	if after := logs(); !slices.Equal(before, after) {
+		t.Errorf("the logs had %v entries and have %v", before, after)
+	}
+	if left := s.openStart(t, pkg, 5); left.Key != same {
+		t.Error("the departure was closed by a control that was not there")
+	}
+	a := s.post(t, waiting+"/reply", form("reply", strings.Repeat("x", 300_000)))
+	if a.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("a form of 300 kB answers %d", a.StatusCode)
+	}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL+waiting+"/cancel", strings.NewReader(gone.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, s.do(t, req, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site"), http.StatusForbidden)
+}
+
+// TestBadDetails sends wrong details of a patient: each fault stands beside its
+// field, nothing is booked, and no place is taken.
+func TestBadDetails(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "proton-weekends-of-art"
+	start := s.openStart(t, pkg, 7)
+	path := s.quote(t, "en", pkg, url.Values{"start": {start.Key}, "companions": {"1"}})
+	for name, c := range map[string]struct{ field, value string }{
+		"no name": {"name", " "}, "name of two lines": {"name", "A\nB"}, "long name": {"name", strings.Repeat("x", 121)}, "name in no encoding": {"name", "\xff"},
+		"no address": {"email", "maria"}, "two addresses": {"email", "a@example.org,b@example.org"}, "header": {"email", "a@example.org\r\nBcc: b@example.org"},
+		"no country": {"country", "ZZ"}, "long note": {"note", strings.Repeat("x", 2001)}, "no consent": {"consent", ""}, "long companion": {"companion", strings.Repeat("x", 121)},
+	} {
+		form := url.Values{}
+		for k, v := range person {
+			form[k] = v
+		}
+		form.Set(c.field, c.value)
+		doc := want(t, s.post(t, path+"/book", form), http.StatusUnprocessableEntity)
+		if doc.Find(".error-summary a").Length() != 1 || doc.Find(".field-error").Length() != 1 {
+			t.Errorf("%s: %s", name, text(doc.Find(".error-summary")))
+		}
+	}
+	many := url.Values{"companion": {"A", "B"}}
+	for k, v := range person {
+		many[k] = v
+	}
+	want(t, s.post(t, path+"/book", many), http.StatusUnprocessableEntity)
+	if got := s.openStart(t, pkg, 7); got.Left != start.Left {
+		t.Errorf("%d places are left, want %d", got.Left, start.Left)
+	}
+	other := s.openStart(t, "icl-by-the-west-bund", 7)
+	for _, choice := range []url.Values{{"start": {other.Key}}, {"companions": {"-1"}}, {"companions": {"10000000"}}, {"currency": {"KPW"}}, {"currency": {"eur"}}} {
+		want(t, s.post(t, "/quotes?package="+pkg, choice), http.StatusUnprocessableEntity)
+	}
+	want(t, s.post(t, "/quotes?package=no-such-package", nil), http.StatusNotFound)
+	want(t, s.post(t, "/quotes", nil), http.StatusNotFound)
+}
+
+// TestCancelWhilePaying gives a place up while its payment page is open, then
+// tries to pay: either nothing can be paid any more, or it goes back.
+func TestCancelWhilePaying(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "proton-weekends-of-art"
+	path, payPath := s.held(t, pkg, url.Values{"start": {s.openStart(t, pkg, 8).Key}})
+	if n := s.page(t, path+"/cancel").Find("section[data-cause]").Length(); n != 1 {
+		t.Errorf("%d reasons not to pay, want 1", n)
+	}
+	s.sent(t, s.post(t, path+"/cancel", s.cancelForm(t, path, "unpaid")))
+	s.post(t, payPath, url.Values{"email": {"maria@example.org"}, "name": {"M"}, "method": {"card"}, "number": {"4242 4242 4242 4242"}, "expiry": {"12/40"}, "cvc": {"123"}})
+	s.get(t, path+"/return")
+	doc := s.page(t, path)
+	if state(doc) != "cancelled" {
+		t.Errorf("the booking is %q", state(doc))
+	}
+	if paid := text(doc.Find(".buy .rows").First().Find(".total dd")); !strings.Contains(paid, "0.00") && doc.Find("#b-refund").Length() == 0 {
+		t.Errorf("%s was paid for a booking that is cancelled, and nothing comes back", paid)
+	}
+}
+
+// TestPayAgain has the card declined, goes back to the booking and pays with
+// another: the place is the same.
+func TestPayAgain(t *testing.T) {
+	s := newTestServer(t)
+	const pkg = "proton-weekends-of-art"
+	start := s.openStart(t, pkg, 9)
+	path, payPath := s.held(t, pkg, url.Values{"start": {start.Key}})
+	a := s.post(t, payPath, url.Values{"email": {"maria@example.org"}, "name": {"M"}, "method": {"card"}, "number": {"4000 0000 0000 0002"}, "expiry": {"12/40"}, "cvc": {"123"}})
+	if strings.HasSuffix(a.Header.Get("Location"), "/return") {
+		t.Fatal("a declined card is taken")
+	}
+	doc := s.page(t, path)
+	if state(doc) != "holding" || doc.Find(".waits .deadline time").Length() != 1 {
+		t.Errorf("the booking is %q; the end of the hold is not shown", state(doc))
+	}
+	again := s.sent(t, s.post(t, path+"/pay", nil))
+	if got := s.sent(t, s.get(t, s.pay(t, again))); got != path || state(s.page(t, path)) != "awaiting-hospital" {
+		t.Errorf("paying with another card leads to %s", got)
+	}
+	if got := s.openStart(t, pkg, 9); got.Left != start.Left-1 {
+		t.Errorf("%d places are left, want %d", got.Left, start.Left-1)
 	}
 }

@@ -39,6 +39,9 @@ func (s *Server) demoAct(c echo.Context) error {
 	case "estimate":
 		err = s.demoEstimate(ctx, b, c.FormValue("amount"), by)
 	case "close":
+		if b.State != checkout.StateAwaiting && b.State != checkout.StateConfirmed {
+			return s.refused(c, b.ID, fault.New(fault.Conflict, "This booking no longer waits for an answer.").WithCode("not_waiting"))
+		}
 		_, err = s.Checkout.CloseDeparture(ctx, b.Quote.StartKey, s.Now().Add(demoExitFor), checkout.Act{Actor: "demo agency"})
 	default:
 		err = fault.New(fault.Invalid, "Choose what the hospital or the agency does.").WithCode("demo.choose")
