@@ -61,6 +61,8 @@ type Engine struct {
 	cfg   Config
 	vocab *vocabulary
 	money exchange
+	// noFeedback is for the comparison with an engine that has none.
+	noFeedback bool
 
 	// mu is held while the index changes: by a batch, a rebuild, Close.
 	mu     sync.Mutex

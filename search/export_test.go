@@ -32,6 +32,20 @@ func ForgeFingerprint(t *testing.T, dir string) {
 	}
 }
 
+// Asked returns the query of words to search by, and what else was asked for.
+func Asked(e *Engine, query, currency string) (string, []Applied) {
+	snap, err := e.acquire()
+	if err != nil {
+		panic(err)
+	}
+	defer snap.release()
+	a := readAsked(snap.book, query, currency)
+	return a.query, a.wishes
+}
+
+// WithoutFeedback makes an engine find no more than what has a query's words.
+func WithoutFeedback(e *Engine) { e.noFeedback = true }
+
 // PriceRanges are the ranges of prices that are offered in a currency.
 func PriceRanges(rates catalog.Rates, currency string) []string {
 	var out []string

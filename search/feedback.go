@@ -140,7 +140,7 @@ func (snap *snapshot) keepAdded(found []ranked, added []uint32) []ranked {
 	own := len(found) - len(added)
 	rest := found[own:]
 	if len(rest) > feedbackAdded {
-		rest = snap.order(rest, feedbackAdded, Request{Sort: SortRelevance})
+		rest = snap.order(rest, feedbackAdded, Request{}, position{})
 	}
 	return found[:own+len(rest)]
 }

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/medtour/medtour/catalog"
@@ -132,6 +133,9 @@ func (e *Engine) follow(ctx context.Context) error {
 // today is the date in Shanghai, by which departures fall away.
 func (e *Engine) today() string { return e.cfg.Now().In(catalog.Shanghai).Format(time.DateOnly) }
 
+// bookKinds are the kinds from whose entries the phrasebook is made.
+var bookKinds = []catalog.Kind{catalog.KindTreatment, catalog.KindHospital, catalog.KindPlace, catalog.KindSynonym}
+
 // apply writes what changed, with the position, in one batch.
 func (e *Engine) apply(ctx context.Context, changes []catalog.Change, newDay bool) error {
 	e.mu.Lock()
@@ -147,7 +151,7 @@ func (e *Engine) apply(ctx context.Context, changes []catalog.Change, newDay boo
 	newBook := false
 	for _, ch := range changes {
 		seq = max(seq, ch.Seq)
-		newBook = newBook || ch.Kind == catalog.KindTreatment || ch.Kind == catalog.KindHospital || ch.Kind == catalog.KindSynonym
+		newBook = newBook || slices.Contains(bookKinds, ch.Kind)
 		if err := e.touch(ctx, snap, ch, touched); err != nil {
 			return err
 		}

@@ -54,8 +54,10 @@ func generated(t testing.TB, offerings int) (*catalog.Catalog, []string) {
 func TestGeneratedTexts(t *testing.T) {
 	cat, words := generated(t, 120)
 	e := open(t, cat, t.TempDir())
-	t.Run("agree with bleve", func(t *testing.T) { agreesWithBleve(t, e, words) })
+	t.Run("one total in every order", func(t *testing.T) { oneTotal(t, e, words) })
 	t.Run("typing errors", func(t *testing.T) { typingErrors(t, e, words) })
+	search.WithoutFeedback(e)
+	t.Run("agree with bleve", func(t *testing.T) { agreesWithBleve(t, e, words) })
 }
 
 // agreesWithBleve compares hits and counts with bleve's own collector.
@@ -69,8 +71,7 @@ func agreesWithBleve(t *testing.T, e *search.Engine, words []string) {
 			filters[f.Name] = append(filters[f.Name], rapid.SampledFrom(f.Values).Draw(r, "value").Value)
 		}
 		want, counts := search.Oracle(r, e, typed, filters)
-		// The order by stay takes no feedback, which adds hits.
-		req := search.Request{Query: strings.Join(typed, " "), Filters: filters, Sort: search.SortStay, PerPage: search.MaxPerPage, NoFilters: true}
+		req := search.Request{Query: strings.Join(typed, " "), Filters: filters, PerPage: search.MaxPerPage, NoFilters: true}
 		got := map[string]bool{}
 		for req.Page = 1; req.Page <= 2; req.Page++ {
 			res, err := e.Search(context.Background(), req)
@@ -131,5 +132,19 @@ func typingErrors(t *testing.T, e *search.Engine, words []string) {
 	}
 	if all == 0 || float64(same) < 0.98*float64(all) {
 		t.Errorf("of %d first hits %d stay with a typing error", all, same)
+	}
+}
+
+// oneTotal compares what is found, whatever the order.
+func oneTotal(t *testing.T, e *search.Engine, words []string) {
+	for i := range 30 {
+		req := search.Request{Query: words[20+i] + " " + words[60+3*i], PerPage: search.MaxPerPage, Near: "31.2,121.4"}
+		want := find(t, e, req)
+		for _, order := range append(search.Sorts, search.SortDistance) {
+			req.Sort = order
+			if res := find(t, e, req); res.Total != want.Total || len(res.Facets) != len(want.Facets) {
+				t.Errorf("%s: %d hits by %s, %d by %s", req.Query, res.Total, order, want.Total, want.Sort)
+			}
+		}
 	}
 }

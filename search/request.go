@@ -1,7 +1,6 @@
 package search
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,12 +45,14 @@ type Request struct {
 	// Currency in which ranges of prices are offered, ISO 4217; empty is the
 	// base of the rates.
 	Currency string
-	// Sort is one of Sorts, or SortDistance; empty is relevance.
+	// Sort is one of Sorts, or SortDistance. Empty is what the words of the
+	// query ask for, else distance where Near is given, else relevance.
 	Sort string
-	// Near is where SortDistance measures from.
-	Near *catalog.Position
+	// Near is where distances are measured from: "hospital:ID", "place:ID",
+	// "district:NAME" or degrees, "31.23,121.47".
+	Near string
 	// NoFilters leaves the words of the query words: none of them becomes a
-	// filter. Ignore does so for single facets.
+	// filter. Ignore does so for single facets, and for "sort" and "near".
 	NoFilters bool
 	Ignore    []string
 }
@@ -65,8 +66,8 @@ const (
 	SortStay = "stay"
 	// SortDeparture puts the soonest departure first.
 	SortDeparture = "departure"
-	// SortDistance puts the nearest hospital first. It needs Request.Near, so
-	// it is no choice of a list.
+	// SortDistance puts the nearest hospital first. It needs a point to
+	// measure from, so it is no choice of every list.
 	SortDistance = "distance"
 )
 
@@ -94,8 +95,16 @@ type Result struct {
 	Partial bool
 	// Page and PerPage as used.
 	Page, PerPage int
-	// Applied are the filters that were read out of the query.
+	// Applied are the filters that were read out of the query. The order of
+	// the hits is among them as the facet "sort", the point from which
+	// distances are measured as "near".
 	Applied []Applied
+	// Unmet are filters that the query asks for but that would have left
+	// nothing; the hits are without them.
+	Unmet []Applied
+	// Sort is the order of the hits, Near the point of their distances, empty
+	// where there is none.
+	Sort, Near string
 	// Matched are other words for which the query was also taken.
 	Matched []string
 	// Relaxations are ways on where nothing was found.
@@ -113,6 +122,9 @@ type Hit struct {
 	TreatmentID, HospitalID string
 	// Title in the language of the request, falling back.
 	Title string
+	// Metres from Result.Near in a straight line, of the nearest of its
+	// hospitals; 0 where that is not known.
+	Metres int
 }
 
 // Why says that a typed word led to a hit, and as what.
@@ -136,8 +148,7 @@ type FacetValue struct {
 	Selected bool
 }
 
-// Applied is a filter that words of the query asked for. It was only applied
-// where it left something to be found.
+// Applied is a filter that words of the query asked for.
 type Applied struct {
 	Facet, Value string
 	// Typed are the words that asked for it.
@@ -196,17 +207,11 @@ func (r Request) normal() (Request, error) {
 	if r.Lang == "" {
 		r.Lang = "en"
 	}
-	if r.Sort == "" {
-		r.Sort = SortRelevance
+	if r.Sort != "" && r.Sort != SortDistance && !slices.Contains(Sorts, r.Sort) {
+		f.Add("sort", "enum", "use %s or %s", strings.Join(Sorts, ", "), SortDistance)
 	}
-	switch {
-	case r.Sort == SortDistance && r.Near == nil:
-		f.Add("near", "required", "say where the distance is measured from")
-	case r.Sort != SortDistance && !slices.Contains(Sorts, r.Sort):
-		f.Add("sort", "enum", "use %s", strings.Join(Sorts, ", "))
-	}
-	if p := r.Near; p != nil && !(math.Abs(p.Lat) <= 90 && math.Abs(p.Lon) <= 180) {
-		f.Add("near", "range", "a latitude within 90 degrees and a longitude within 180")
+	if len(r.Near) > maxFilterValue {
+		f.Add("near", "too_long", "at most %d bytes", maxFilterValue)
 	}
 	if r.Page == 0 {
 		r.Page = 1
@@ -239,8 +244,8 @@ func (r Request) normal() (Request, error) {
 			}
 		}
 	}
-	if len(r.Ignore) > len(facetNames) {
-		f.Add("ignore", "too_many", "at most %d facets", len(facetNames))
+	if len(r.Ignore) > len(facetNames)+len(wishesBeside) {
+		f.Add("ignore", "too_many", "at most %d names", len(facetNames)+len(wishesBeside))
 	}
 	return r, f.Err("the search cannot be done as asked")
 }
@@ -255,10 +260,8 @@ func (r Request) key() string {
 		b.WriteByte(' ')
 	}
 	part(r.Query, string(r.Kind), r.Lang, r.Currency, r.Sort, strconv.Itoa(r.Page), strconv.Itoa(r.PerPage), strconv.FormatBool(r.NoFilters))
+	part(r.Near)
 	part(r.Ignore...)
-	if r.Near != nil {
-		part(strconv.FormatFloat(r.Near.Lat, 'g', -1, 64), strconv.FormatFloat(r.Near.Lon, 'g', -1, 64))
-	}
 	for _, name := range sortedKeys(r.Filters) {
 		part(name)
 		part(r.Filters[name]...)

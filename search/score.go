@@ -335,6 +335,10 @@ func (sc *scorer) posting(field, term string) *posting {
 	return p
 }
 
+// answersWell is the share of the best score that a hit must have to stand
+// among the first in an order other than relevance.
+const answersWell = 0.5
+
 // ranked is a document with its score.
 type ranked struct {
 	doc   uint32
@@ -344,7 +348,7 @@ type ranked struct {
 // order puts the first hits of a ranking in their order, as many as wanted, and
 // leaves the others behind them: by score, then by the reader's language, the
 // listing's completeness and the id.
-func (snap *snapshot) order(hits []ranked, wanted int, req Request) []ranked {
+func (snap *snapshot) order(hits []ranked, wanted int, req Request, near position) []ranked {
 	language := uint16(1) << languageIndex(languageOf(req.Lang).code)
 	var key func(d uint32) int32
 	switch req.Sort {
@@ -355,11 +359,23 @@ func (snap *snapshot) order(hits []ranked, wanted int, req Request) []ranked {
 	case SortPrice:
 		key = func(d uint32) int32 { return snap.price[d] }
 	case SortDistance:
-		far := snap.distances(hits, position{req.Near.Lat, req.Near.Lon})
+		far := snap.distances(hits, near)
 		key = func(d uint32) int32 { return far[d] }
+	}
+	var best float32
+	for _, h := range hits {
+		best = max(best, h.score)
 	}
 	before := func(a, b ranked) int {
 		if key != nil {
+			// What answers the words but a little does not come first for being
+			// cheap or near.
+			if x, y := a.score >= answersWell*best, b.score >= answersWell*best; x != y {
+				if x {
+					return -1
+				}
+				return 1
+			}
 			if x, y := key(a.doc), key(b.doc); x != y {
 				// What has none comes last.
 				if y == 0 || x != 0 && x < y {

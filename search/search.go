@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -69,13 +70,26 @@ func (e *Engine) timeLimit() time.Duration {
 }
 
 func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Result, error) {
-	q := &query{ctx: ctx, snap: snap, req: req, filters: snap.filters(req.Filters)}
+	q := &query{ctx: ctx, snap: snap, req: req, typed: req.Query, filters: snap.filters(req.Filters), feedBack: req.Kind == catalog.KindOffering && !e.noFeedback}
+	var wishes []Applied
+	if !req.NoFilters {
+		asked := readAsked(snap.book, req.Query, cmp.Or(req.Currency, e.cfg.Rates.Base))
+		q.req.Query, q.asked = asked.query, asked.wishes
+		wishes = slices.Clone(asked.wishes)
+	}
+	arranged, err := q.arrange(wishes)
+	if err != nil {
+		return Result{}, err
+	}
 	if err := q.match(); err != nil {
 		return Result{}, err
 	}
-	applied := q.applyWishes(e.cfg.Now().In(catalog.Shanghai))
+	if q.plan != nil && !req.NoFilters {
+		wishes = append(wishes, q.plan.wishes(e.cfg.Now().In(catalog.Shanghai))...)
+	}
+	applied, unmet := q.applyWishes(wishes)
 	res := q.result()
-	res.Applied = applied
+	res.Applied, res.Unmet = append(arranged, applied...), unmet
 	if res.Total == 0 {
 		var err error
 		if res.Relaxations, err = q.relaxations(); err != nil {
@@ -96,7 +110,16 @@ type query struct {
 	snap    *snapshot
 	req     Request
 	filters filters
-	plan    *plan
+	// typed is the query as it came.
+	typed string
+	// asked is what the query asked for in words that are no part of it now.
+	asked []Applied
+	// feedBack says that words of the first hits are added. It does so in every
+	// order, or the order would change what is found.
+	feedBack bool
+	// near is where Request.Near is.
+	near position
+	plan *plan
 	// corrected is the query with typing errors mended, empty if it has none.
 	corrected string
 	// matched documents of every kind, whatever the filters.
@@ -121,7 +144,7 @@ func (q *query) match() error {
 	if q.plan, q.corrected, err = q.snap.understand(q.req.Query, q.req.Lang); err != nil {
 		return err
 	}
-	q.matched, err = q.find(q.plan, q.req.Kind == catalog.KindOffering && q.req.Sort == SortRelevance)
+	q.matched, err = q.find(q.plan, q.feedBack)
 	return err
 }
 
@@ -177,11 +200,23 @@ func (p *plan) confident() float32 {
 	return confidentWords
 }
 
+// withWishes adds to words of the query what else it asked for.
+func (q *query) withWishes(words string) string {
+	if words == "" {
+		return ""
+	}
+	for _, w := range q.asked {
+		words += " " + w.Typed
+	}
+	return words
+}
+
 // result makes the page without titles.
 func (q *query) result() Result {
-	res := Result{Page: q.req.Page, PerPage: q.req.PerPage, Counts: map[catalog.Kind]int{}}
+	res := Result{Page: q.req.Page, PerPage: q.req.PerPage, Sort: q.req.Sort, Near: q.req.Near, Counts: map[catalog.Kind]int{}}
 	if len(q.matched) > 0 {
-		res.DidYouMean, res.Searched = q.corrected, q.corrected
+		res.DidYouMean = q.withWishes(q.corrected)
+		res.Searched = res.DidYouMean
 	}
 	counts := newFacetCounter(q.snap, q.filters, q.req.Kind, q.req.Currency)
 	var active [kindCount]uint32
@@ -210,11 +245,16 @@ func (q *query) result() Result {
 	res.Facets = counts.facets()
 	first := min((q.req.Page-1)*q.req.PerPage, len(q.hits))
 	last := min(first+q.req.PerPage, len(q.hits))
-	q.hits = q.snap.order(q.hits, last, q.req)
+	q.hits = q.snap.order(q.hits, last, q.req, q.near)
+	var far map[uint32]int32
+	if q.req.Near != "" {
+		far = q.snap.distances(q.hits[first:last], q.near)
+	}
 	for _, r := range q.hits[first:last] {
 		res.Hits = append(res.Hits, Hit{
 			ID: q.snap.id[r.doc], Kind: q.req.Kind, Score: float64(r.score),
 			TreatmentID: q.snap.treatment[r.doc], HospitalID: q.snap.hospital[r.doc],
+			Metres: int(far[r.doc]),
 		})
 	}
 	q.hits = q.hits[first:last]
@@ -401,7 +441,7 @@ func (q *query) relaxations() ([]Relaxation, error) {
 			}
 		}
 		if n > 0 {
-			out = append(out, Relaxation{DropFilter: name, Query: q.req.Query, Count: n})
+			out = append(out, Relaxation{DropFilter: name, Query: q.typed, Count: n})
 		}
 	}
 	if q.plan == nil || len(q.plan.spans) < 2 || len(q.plan.spans) > maxRelaxed || len(q.matched) > 0 {
@@ -421,7 +461,7 @@ func (q *query) relaxations() ([]Relaxation, error) {
 			}
 		}
 		if n > 0 {
-			out = append(out, Relaxation{DropWord: strings.TrimSpace(q.plan.query[start:end]), Query: less, Count: n})
+			out = append(out, Relaxation{DropWord: strings.TrimSpace(q.plan.query[start:end]), Query: q.withWishes(less), Count: n})
 		}
 	}
 	return out, nil

@@ -208,6 +208,11 @@ type phrasebook struct {
 	// by which a wrong one is found: "白内?" is 白内障. Empty where there are
 	// several.
 	gapped map[string]string
+	// points of the map by what requests call them, and that by their names.
+	points      map[string]position
+	pointNames  map[string]catalog.Text
+	names       map[string]string
+	longestName int
 }
 
 // maxPhrase bounds a phrase in tokens: longer names are found by their words.
@@ -499,6 +504,9 @@ func newPhrasebook(ctx context.Context, v *vocabulary, cat *catalog.Catalog, dra
 	err = cat.Treatments.Each(ctx, func(t catalog.Treatment) error { p.treatment(t); return nil })
 	if err == nil {
 		err = cat.Hospitals.Each(ctx, func(h catalog.Hospital) error { p.hospital(h); return nil })
+	}
+	if err == nil {
+		err = p.readPoints(ctx, cat)
 	}
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/fault"
 )
 
 // wishWeight is how surely a phrase must mean a facet's value, or a hospital,
@@ -63,19 +64,16 @@ func monthOf(word string, today time.Time) string {
 
 // applyWishes narrows a query by what its words ask for: by every wish together
 // where that leaves something, else by those that do so one after the other.
-// Facets that the request itself filters are left to it.
-func (q *query) applyWishes(today time.Time) []Applied {
-	if q.plan == nil || q.req.NoFilters {
-		return nil
-	}
-	var applied []Applied
+// Facets that the request itself filters are left to it, and those that the
+// kind has not are no wish of it.
+func (q *query) applyWishes(wishes []Applied) (applied, unmet []Applied) {
 	filters := maps.Clone(q.req.Filters)
 	if filters == nil {
 		filters = map[string][]string{}
 	}
 	byPhrase := map[string][]Applied{}
 	var order []string
-	for _, w := range q.plan.wishes(today) {
+	for _, w := range wishes {
 		if !slices.Contains(facetsOf[q.req.Kind], w.Facet) || slices.Contains(q.req.Ignore, w.Facet) || len(q.req.Filters[w.Facet]) > 0 {
 			continue
 		}
@@ -99,9 +97,47 @@ func (q *query) applyWishes(today time.Time) []Applied {
 		}) {
 			filters, q.filters = trial, f
 			applied = append(applied, byPhrase[key]...)
+		} else {
+			unmet = append(unmet, byPhrase[key]...)
 		}
 	}
-	return applied
+	return applied, unmet
+}
+
+// arrange decides the order of the hits and the point of their distances: as
+// the request says, or else as the query's words ask. Errors: Invalid for a
+// point that nobody knows, or distances from none.
+func (q *query) arrange(wishes []Applied) (applied []Applied, err error) {
+	for _, w := range wishes {
+		if slices.Contains(q.req.Ignore, w.Facet) {
+			continue
+		}
+		switch {
+		case w.Facet == wishNear && q.req.Near == "":
+			q.req.Near = w.Value
+			applied = append(applied, w)
+		case w.Facet == wishSort && q.req.Sort == "" && (w.Value != SortPrice || slices.Contains(facetsOf[q.req.Kind], facetPrice)):
+			q.req.Sort = w.Value
+			applied = append(applied, w)
+		}
+	}
+	if q.req.Near != "" {
+		var ok bool
+		if q.near, ok = q.snap.book.pointOf(q.req.Near); !ok {
+			return nil, &fault.Error{Kind: fault.Invalid, Message: "nobody knows where to measure from",
+				Fields: []fault.Field{{Name: "near", Code: "point", Message: "use hospital:ID, place:ID, district:NAME or degrees such as 31.23,121.47"}}}
+		}
+	}
+	switch {
+	case q.req.Sort == "" && q.req.Near != "":
+		q.req.Sort = SortDistance
+	case q.req.Sort == "":
+		q.req.Sort = SortRelevance
+	case q.req.Sort == SortDistance && q.req.Near == "":
+		return nil, &fault.Error{Kind: fault.Invalid, Message: "say where the distance is measured from",
+			Fields: []fault.Field{{Name: "near", Code: "required", Message: "say where the distance is measured from"}}}
+	}
+	return applied, nil
 }
 
 // district adds the district of a hospital as a phrase.

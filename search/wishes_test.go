@@ -2,8 +2,8 @@ package search_test
 
 import (
 	"context"
-	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -27,6 +27,9 @@ func TestWordsBecomeFiltersThatCanBeTakenBack(t *testing.T) {
 		{search.Request{Query: "icl this month"}, []string{"icl-at-eastern-eye", "icl-at-river"}, nil},
 	} {
 		res := find(t, e, c.req)
+		if unmet := strings.Contains(c.req.Query, "month"); unmet != (len(res.Unmet) == 1 && res.Unmet[0].Facet == "month") {
+			t.Errorf("%q: unmet are %+v", c.req.Query, res.Unmet)
+		}
 		if got := ids(res); !slices.Equal(got, c.want) || !slices.Equal(res.Applied, c.by) {
 			t.Errorf("%q found %v by %+v, want %v by %+v", c.req.Query, got, res.Applied, c.want, c.by)
 		}
@@ -131,18 +134,22 @@ func TestOrdersByDistance(t *testing.T) {
 	e := open(t, cat, t.TempDir())
 	req := search.Request{Kind: catalog.KindHospital, Sort: search.SortDistance}
 	for _, c := range []struct {
-		from catalog.Position
+		from string
 		want []string
-	}{{catalog.Position{Lat: 31.2, Lon: 121.4}, []string{"near", "far", "unknown"}}, {catalog.Position{Lat: 31, Lon: 121}, []string{"far", "near", "unknown"}}} {
-		req.Near = &c.from
-		if got := ids(find(t, e, req)); !slices.Equal(got, c.want) {
-			t.Errorf("from %+v: %v, want %v", c.from, got, c.want)
+	}{{"31.2,121.4", []string{"near", "far", "unknown"}}, {"31,121", []string{"far", "near", "unknown"}}, {"hospital:far", []string{"far", "near", "unknown"}}} {
+		req.Near = c.from
+		res := find(t, e, req)
+		if got := ids(res); !slices.Equal(got, c.want) {
+			t.Errorf("from %s: %v, want %v", c.from, got, c.want)
+		}
+		if m := res.Hits[1].Metres; m < 10_000 || m > 60_000 || res.Hits[2].Metres != 0 {
+			t.Errorf("from %s: distances are %+v", c.from, res.Hits)
 		}
 	}
-	for _, near := range []*catalog.Position{nil, {Lat: 91}, {Lon: math.NaN()}} {
+	for _, near := range []string{"", "91,0", "0,NaN", "hospital:unknown", "hospital:nowhere", "x", "31.2", ","} {
 		req.Near = near
 		if _, err := e.Search(t.Context(), req); !fault.Is(err, fault.Invalid) {
-			t.Errorf("near %v: %v", near, err)
+			t.Errorf("near %q: %v", near, err)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // noteSearch counts a search as it was typed. Further pages, another order and
 // filters are the same search looked at more closely.
 func (s *Server) noteSearch(req search.Request, hits int, page bool) {
-	if req.Page <= 1 && len(req.Filters) == 0 && (req.Sort == "" || req.Sort == search.SortRelevance) {
+	if req.Page <= 1 && len(req.Filters) == 0 && (req.Sort == "" || req.Sort == search.SortRelevance) && req.Near == "" {
 		s.Analytics.Note(req.Lang, req.Kind, req.Query, hits, page)
 	}
 }

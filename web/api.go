@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -33,6 +34,38 @@ type apiResults struct {
 	// Facets by name, each with counts that its own choice does not narrow.
 	Facets     map[string][]apiFacetValue `json:"facets"`
 	DidYouMean string                     `json:"did_you_mean"`
+	// Searched is the corrected query that was searched for instead.
+	Searched string `json:"searched,omitempty"`
+	// Counts of hits by kind, under the same query.
+	Counts  map[catalog.Kind]int `json:"counts"`
+	Page    int                  `json:"page"`
+	PerPage int                  `json:"per_page"`
+	Sort    string               `json:"sort"`
+	// Near is the point from which distances are measured.
+	Near string `json:"near,omitempty"`
+	// Applied are the filters that were read out of the query, Unmet those
+	// that would have left nothing.
+	Applied []apiApplied `json:"applied"`
+	Unmet   []apiApplied `json:"unmet"`
+	// Relaxations are ways on where nothing was found.
+	Relaxations []apiRelaxation `json:"relaxations"`
+	// Partial says that time ran out: there may be more hits.
+	Partial bool `json:"partial,omitempty"`
+}
+
+type apiApplied struct {
+	Facet string `json:"facet"`
+	Value string `json:"value"`
+	Label string `json:"label"`
+	Typed string `json:"typed"`
+}
+
+// apiRelaxation is what would be found without one filter or word.
+type apiRelaxation struct {
+	DropFilter string `json:"drop_filter,omitempty"`
+	DropWord   string `json:"drop_word,omitempty"`
+	Query      string `json:"q"`
+	Total      int    `json:"total"`
 }
 
 type apiHit struct {
@@ -45,6 +78,8 @@ type apiHit struct {
 	// Treatment and Hospital are ids, empty where the hit is about none.
 	Treatment string `json:"treatment,omitempty"`
 	Hospital  string `json:"hospital,omitempty"`
+	// Metres from the point that was named, in a straight line.
+	Metres int `json:"metres,omitempty"`
 }
 
 type apiWhy struct {
@@ -60,7 +95,7 @@ type apiFacetValue struct {
 }
 
 // apiParams are the parameters of a search that are not facets.
-var apiParams = []string{"q", "kind", "lang", "page", "per_page", "sort", "currency", paramIgnore}
+var apiParams = []string{"q", "kind", "lang", "page", "per_page", paramSort, paramNear, "currency", paramIgnore}
 
 func (s *Server) apiSearch(c echo.Context) error {
 	ctx := c.Request().Context()
@@ -75,10 +110,15 @@ func (s *Server) apiSearch(c echo.Context) error {
 	s.noteSearch(req, res.Total, false)
 	p := templates.Page{Locale: templates.LocaleFor(req.Lang), Base: s.BaseURL}
 	out := apiResults{Total: res.Total, TookMS: float64(res.Took.Microseconds()) / 1000, Hits: make([]apiHit, 0, len(res.Hits)),
-		Facets: map[string][]apiFacetValue{}, DidYouMean: res.DidYouMean}
+		Facets: map[string][]apiFacetValue{}, DidYouMean: res.DidYouMean, Searched: res.Searched, Counts: res.Counts,
+		Page: res.Page, PerPage: res.PerPage, Sort: res.Sort, Near: res.Near, Partial: res.Partial, Relaxations: []apiRelaxation{}}
+	out.Applied, out.Unmet = s.apiApplied(ctx, p, res.Applied), s.apiApplied(ctx, p, res.Unmet)
+	for _, r := range res.Relaxations {
+		out.Relaxations = append(out.Relaxations, apiRelaxation{r.DropFilter, r.DropWord, r.Query, r.Count})
+	}
 	for _, h := range res.Hits {
 		hit := apiHit{ID: h.ID, Kind: h.Kind, Title: h.Title, URL: s.BaseURL + p.URL(pathOf(h.Kind, h.ID)), Score: h.Score,
-			Why: []apiWhy{}, Treatment: h.TreatmentID, Hospital: h.HospitalID}
+			Why: []apiWhy{}, Treatment: h.TreatmentID, Hospital: h.HospitalID, Metres: h.Metres}
 		for _, w := range h.Why {
 			hit.Why = append(hit.Why, apiWhy(w))
 		}
@@ -92,10 +132,18 @@ func (s *Server) apiSearch(c echo.Context) error {
 	return c.JSON(http.StatusOK, out)
 }
 
+func (s *Server) apiApplied(ctx context.Context, p templates.Page, filters []search.Applied) []apiApplied {
+	out := []apiApplied{}
+	for _, a := range filters {
+		out = append(out, apiApplied{a.Facet, a.Value, s.facetLabel(ctx, p, a.Facet, a.Value), a.Typed})
+	}
+	return out
+}
+
 // parseAPISearch reads a search and names every parameter that is wrong: who
 // writes a program wants to know.
 func parseAPISearch(q url.Values) (search.Request, error) {
-	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: q.Get("lang"), Currency: q.Get("currency"), Sort: q.Get("sort"), Filters: map[string][]string{}}
+	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: q.Get("lang"), Currency: q.Get("currency"), Sort: q.Get(paramSort), Near: q.Get(paramNear), Filters: map[string][]string{}}
 	if req.Kind == "" {
 		req.Kind = catalog.KindOffering
 	}

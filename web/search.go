@@ -62,7 +62,7 @@ func (s *Server) searchPage(c echo.Context) error {
 	// Every filter is an address of its own; one of them is enough for others'
 	// search engines.
 	p.NoIndex = len(req.Filters) > 0 || req.Page > 1
-	v := searchView(p, req, res, func(facet, value string) string { return s.facetLabel(ctx, p, facet, value) })
+	v := searchView(p, req, res, s.Search.Points(), func(facet, value string) string { return s.facetLabel(ctx, p, facet, value) })
 	for _, hit := range res.Hits {
 		card, ok, err := s.cardOf(ctx, p, hit.Kind, hit.ID)
 		if err != nil {
@@ -70,6 +70,9 @@ func (s *Server) searchPage(c echo.Context) error {
 		}
 		if ok {
 			card.Why, card.Marks = whyOf(hit), marksOf(req.Query, res)
+			if hit.Metres > 0 {
+				card.Points = append(card.Points, templates.Point{Icon: "pin", Text: distance(p, hit.Metres, s.facetLabel(ctx, p, paramNear, res.Near))})
+			}
 			v.Cards = append(v.Cards, card)
 		}
 	}
@@ -95,6 +98,11 @@ func parseSearch(q url.Values, lang, currency string) (search.Request, error) {
 	if req.Kind == "" {
 		req.Kind = catalog.KindOffering
 	}
+	req.Near = q.Get(paramNear)
+	if req.Sort == search.SortDistance && req.Near == "" {
+		// A form without a point: as if no order were chosen.
+		req.Sort = ""
+	}
 	if n := q.Get("page"); n != "" {
 		page, err := strconv.Atoi(n)
 		if err != nil || page < 1 {
@@ -114,12 +122,22 @@ func parseSearch(q url.Values, lang, currency string) (search.Request, error) {
 			req.Ignore = append(req.Ignore, name)
 		}
 	}
+	for _, name := range []string{paramSort, paramNear} {
+		if slices.Contains(q[paramIgnore], name) {
+			req.Ignore = append(req.Ignore, name)
+		}
+	}
 	return req, nil
 }
 
-// paramIgnore names the facets that are not to be read out of the query's
-// words.
-const paramIgnore = "ignore"
+const (
+	// paramIgnore names the facets that are not to be read out of the query's
+	// words.
+	paramIgnore = "ignore"
+	paramSort   = "sort"
+	// paramNear is the point from which distances are measured.
+	paramNear = "near"
+)
 
 // searchPath is the address of a search.
 func searchPath(r search.Request) string {
@@ -131,7 +149,8 @@ func searchPath(r search.Request) string {
 	}
 	set("q", r.Query, "")
 	set("kind", string(r.Kind), string(catalog.KindOffering))
-	set("sort", r.Sort, "")
+	set(paramSort, r.Sort, "")
+	set(paramNear, r.Near, "")
 	set("page", strconv.Itoa(max(r.Page, 1)), "1")
 	for name, values := range r.Filters {
 		q[name] = values
@@ -172,9 +191,9 @@ func ofKind(r search.Request, kind catalog.Kind) search.Request {
 }
 
 // searchView arranges a result for the page, without its cards.
-func searchView(p templates.Page, req search.Request, res search.Result, label func(facet, value string) string) templates.SearchView {
+func searchView(p templates.Page, req search.Request, res search.Result, points []search.Point, label func(facet, value string) string) templates.SearchView {
 	v := templates.SearchView{Query: req.Query, Kind: req.Kind, Total: res.Total, Searched: res.Searched,
-		Sorts: sortOptions(p, req), Pages: pager(req, lastPage(res.Total)), ClearPath: searchPath(cleared(req))}
+		Sorts: sortOptions(p, req, res), Pages: pager(req, lastPage(res.Total)), ClearPath: searchPath(cleared(req, res.Applied))}
 	for _, kind := range searchKinds {
 		tab := templates.Tab{Link: templates.Link{Label: p.T("search.kind." + string(kind)), Path: searchPath(ofKind(req, kind))},
 			Count: res.Counts[kind], Current: kind == req.Kind}
@@ -184,6 +203,11 @@ func searchView(p templates.Page, req search.Request, res search.Result, label f
 		}
 	}
 	v.Ignored = req.Ignore
+	v.Points = pointGroups(p, points, req.Near)
+	for _, a := range res.Unmet {
+		v.Unmet = append(v.Unmet, a.Typed)
+	}
+	v.Unmet = slices.Compact(v.Unmet)
 	v.Facets, v.Chips = facetViews(p, req, res, label)
 	if res.DidYouMean != "" && res.DidYouMean != res.Searched {
 		meant := req
@@ -199,8 +223,15 @@ func searchView(p templates.Page, req search.Request, res search.Result, label f
 	return v
 }
 
-func cleared(r search.Request) search.Request {
-	r.Filters, r.Page = nil, 1
+// cleared returns the request without filters, those in its words among them.
+func cleared(r search.Request, applied []search.Applied) search.Request {
+	r.Filters, r.Near, r.Page = nil, "", 1
+	if r.Sort == search.SortDistance {
+		r.Sort = ""
+	}
+	for _, a := range applied {
+		r = ignoring(r, a.Facet)
+	}
 	return r
 }
 
@@ -235,6 +266,14 @@ func facetViews(p templates.Page, req search.Request, res search.Result, label f
 		slices.SortStableFunc(f.Values, func(a, b templates.Option) int { return rank(b.Selected) - rank(a.Selected) })
 		facets = append(facets, f)
 	}
+	if req.Near != "" {
+		off := req
+		off.Near, off.Page = "", 1
+		if off.Sort == search.SortDistance {
+			off.Sort = ""
+		}
+		chips = append(chips, templates.Link{Label: p.T("facet.near") + ": " + label(paramNear, req.Near), Path: searchPath(off)})
+	}
 	for _, a := range res.Applied {
 		chips = append(chips, templates.Link{Label: p.Or("facet."+a.Facet, a.Facet) + ": " + label(a.Facet, a.Value), Path: searchPath(ignoring(req, a.Facet))})
 	}
@@ -244,7 +283,10 @@ func facetViews(p templates.Page, req search.Request, res search.Result, label f
 // ignoring returns the request with the words that ask for a facet taken as
 // plain words, on its first page.
 func ignoring(r search.Request, facet string) search.Request {
-	r.Ignore, r.Page = append(slices.Clone(r.Ignore), facet), 1
+	if !slices.Contains(r.Ignore, facet) {
+		r.Ignore = append(slices.Clone(r.Ignore), facet)
+	}
+	r.Page = 1
 	return r
 }
 
@@ -255,19 +297,26 @@ func rank(b bool) int {
 	return 0
 }
 
-func sortOptions(p templates.Page, req search.Request) []templates.Option {
+// sortOptions are the orders to choose from. Relevance needs no parameter but
+// where another order would come without one.
+func sortOptions(p templates.Page, req search.Request, res search.Result) []templates.Option {
 	var out []templates.Option
-	for _, order := range search.Sorts {
+	orders := search.Sorts
+	if res.Near != "" {
+		orders = append(slices.Clone(orders), search.SortDistance)
+	}
+	asked := slices.ContainsFunc(res.Applied, func(a search.Applied) bool { return a.Facet == paramSort })
+	for _, order := range orders {
 		if order == search.SortDeparture && req.Kind != catalog.KindPackage && req.Kind != catalog.KindOffering ||
 			order == search.SortPrice && !slices.Contains(search.FacetNames(req.Kind), "price") ||
 			order == search.SortStay && req.Kind == catalog.KindHospital {
 			continue
 		}
 		value := order
-		if order == search.SortRelevance {
+		if order == search.SortRelevance && res.Near == "" && !asked {
 			value = ""
 		}
-		out = append(out, templates.Option{Value: value, Label: p.T("sort." + order), Selected: req.Sort == value || req.Sort == order})
+		out = append(out, templates.Option{Value: value, Label: p.T("sort." + order), Selected: res.Sort == order})
 	}
 	return out
 }
@@ -332,8 +381,57 @@ func (s *Server) facetLabel(ctx context.Context, p templates.Page, facet, value 
 		return p.Or("days."+value, value)
 	case "price":
 		return priceLabel(p, value)
+	case paramNear:
+		return s.pointName(p, value)
 	}
 	return p.Or(facet+"."+value, value)
+}
+
+// pointName is what a point of the map is called; degrees stand for themselves.
+func (s *Server) pointName(p templates.Page, ref string) string {
+	points := s.Search.Points()
+	i, ok := slices.BinarySearchFunc(points, ref, func(at search.Point, ref string) int { return strings.Compare(at.Ref, ref) })
+	if !ok {
+		return ref
+	}
+	return pointName(p, points[i])
+}
+
+func pointName(p templates.Page, at search.Point) string {
+	if district, ok := strings.CutPrefix(at.Ref, "district:"); ok {
+		return districtName(p, district)
+	}
+	return p.Name(at.Name)
+}
+
+// maxPoints is how many points of one kind are offered; all can be named in
+// the query.
+const maxPoints = 100
+
+// pointGroups are the points from which distances can be measured, by kind.
+func pointGroups(p templates.Page, points []search.Point, near string) []templates.OptionGroup {
+	var out []templates.OptionGroup
+	for _, kind := range []string{"district", "place", "hospital"} {
+		g := templates.OptionGroup{Label: p.T("point." + kind)}
+		for _, at := range points {
+			if !strings.HasPrefix(at.Ref, kind+":") || len(g.Options) == maxPoints && at.Ref != near {
+				continue
+			}
+			g.Options = append(g.Options, templates.Option{Value: at.Ref, Label: pointName(p, at), Selected: at.Ref == near})
+		}
+		if len(g.Options) > 0 {
+			slices.SortStableFunc(g.Options, func(a, b templates.Option) int { return strings.Compare(a.Label, b.Label) })
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// distance says how far it is from a point, to the nearest half kilometre,
+// since some points are but roughly known.
+func distance(p templates.Page, metres int, from string) string {
+	half := max(1, (metres+250)/500)
+	return p.T("card.distance", "km", p.Decimal(float64(half)/2, uint64(half%2)), "point", from)
 }
 
 // priceLabel names a range of prices.
