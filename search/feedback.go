@@ -140,7 +140,7 @@ func (snap *snapshot) keepAdded(found []ranked, added []uint32) []ranked {
 	own := len(found) - len(added)
 	rest := found[own:]
 	if len(rest) > feedbackAdded {
-		rest = snap.order(rest, feedbackAdded, Request{}, position{})
+		rest = order(rest, feedbackAdded, snap.comparison(rest, Request{}, position{}))
 	}
 	return found[:own+len(rest)]
 }

@@ -40,6 +40,10 @@ type Request struct {
 	Lang string
 	// Page from 1 and PerPage up to MaxPerPage; 0 takes the default.
 	Page, PerPage int
+	// After is the id of the last hit of the page before, so that nothing is
+	// shown twice or passed over where the index has changed since. Without it,
+	// or where it is no longer found, pages are counted off.
+	After string
 	// Filters by facet: values of one facet widen, facets narrow.
 	Filters map[string][]string
 	// Currency in which ranges of prices are offered, ISO 4217; empty is the
@@ -157,13 +161,17 @@ type Applied struct {
 
 // Relaxation is a way on from an empty result.
 type Relaxation struct {
-	// DropFilter is the facet to leave out, or DropWord the word.
-	DropFilter, DropWord string
-	// Query without the word.
+	// DropFilter is the facet to leave out, or AllFilters; or DropWord the
+	// word; or OnlyWord the one that is left of all.
+	DropFilter, DropWord, OnlyWord string
+	// Query then.
 	Query string
 	// Count of hits then.
 	Count int
 }
+
+// AllFilters stands for every filter in a Relaxation.
+const AllFilters = "*"
 
 // facetPrice is the facet whose values are ranges, not what entries carry.
 const facetPrice = "price"
@@ -210,8 +218,10 @@ func (r Request) normal() (Request, error) {
 	if r.Sort != "" && r.Sort != SortDistance && !slices.Contains(Sorts, r.Sort) {
 		f.Add("sort", "enum", "use %s or %s", strings.Join(Sorts, ", "), SortDistance)
 	}
-	if len(r.Near) > maxFilterValue {
-		f.Add("near", "too_long", "at most %d bytes", maxFilterValue)
+	for name, value := range map[string]string{"near": r.Near, "after": r.After} {
+		if len(value) > maxFilterValue {
+			f.Add(name, "too_long", "at most %d bytes", maxFilterValue)
+		}
 	}
 	if r.Page == 0 {
 		r.Page = 1
@@ -260,7 +270,7 @@ func (r Request) key() string {
 		b.WriteByte(' ')
 	}
 	part(r.Query, string(r.Kind), r.Lang, r.Currency, r.Sort, strconv.Itoa(r.Page), strconv.Itoa(r.PerPage), strconv.FormatBool(r.NoFilters))
-	part(r.Near)
+	part(r.Near, r.After)
 	part(r.Ignore...)
 	for _, name := range sortedKeys(r.Filters) {
 		part(name)

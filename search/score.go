@@ -346,9 +346,19 @@ type ranked struct {
 }
 
 // order puts the first hits of a ranking in their order, as many as wanted, and
-// leaves the others behind them: by score, then by the reader's language, the
-// listing's completeness and the id.
-func (snap *snapshot) order(hits []ranked, wanted int, req Request, near position) []ranked {
+// leaves the others behind them.
+func order(hits []ranked, wanted int, before func(a, b ranked) int) []ranked {
+	if wanted < len(hits) {
+		selectFirst(hits, wanted, before)
+		hits = hits[:wanted]
+	}
+	slices.SortFunc(hits, before)
+	return hits
+}
+
+// comparison returns the order of hits for a request: by what it sorts by, by
+// score, then by the reader's language, the listing's completeness and the id.
+func (snap *snapshot) comparison(hits []ranked, req Request, near position) func(a, b ranked) int {
 	language := uint16(1) << languageIndex(languageOf(req.Lang).code)
 	var key func(d uint32) int32
 	switch req.Sort {
@@ -366,7 +376,7 @@ func (snap *snapshot) order(hits []ranked, wanted int, req Request, near positio
 	for _, h := range hits {
 		best = max(best, h.score)
 	}
-	before := func(a, b ranked) int {
+	return func(a, b ranked) int {
 		if key != nil {
 			// What answers the words but a little does not come first for being
 			// cheap or near.
@@ -395,12 +405,6 @@ func (snap *snapshot) order(hits []ranked, wanted int, req Request, near positio
 		}
 		return cmp.Compare(snap.id[a.doc], snap.id[b.doc])
 	}
-	if wanted < len(hits) {
-		selectFirst(hits, wanted, before)
-		hits = hits[:wanted]
-	}
-	slices.SortFunc(hits, before)
-	return hits
 }
 
 // selectFirst moves the first n of all to the front, in any order: a heap of n

@@ -3,8 +3,8 @@ package search
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/medtour/medtour/catalog"
@@ -91,7 +91,7 @@ func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Resul
 	res := q.result()
 	res.Applied, res.Unmet = append(arranged, applied...), unmet
 	if res.Total == 0 {
-		var err error
+		res.Unmet = nil
 		if res.Relaxations, err = q.relaxations(); err != nil {
 			return Result{}, err
 		}
@@ -211,6 +211,26 @@ func (q *query) withWishes(words string) string {
 	return words
 }
 
+// first returns how many hits come before the page: those up to After, where
+// that is still among them.
+func (q *query) first(before func(a, b ranked) int) int {
+	offset := min((q.req.Page-1)*q.req.PerPage, len(q.hits))
+	if q.req.After == "" || q.req.Page == 1 {
+		return offset
+	}
+	at := slices.IndexFunc(q.hits, func(r ranked) bool { return q.snap.id[r.doc] == q.req.After })
+	if at < 0 {
+		return offset
+	}
+	n := 1
+	for _, r := range q.hits {
+		if before(r, q.hits[at]) < 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // result makes the page without titles.
 func (q *query) result() Result {
 	res := Result{Page: q.req.Page, PerPage: q.req.PerPage, Sort: q.req.Sort, Near: q.req.Near, Counts: map[catalog.Kind]int{}}
@@ -243,9 +263,10 @@ func (q *query) result() Result {
 		}
 	}
 	res.Facets = counts.facets()
-	first := min((q.req.Page-1)*q.req.PerPage, len(q.hits))
+	before := q.snap.comparison(q.hits, q.req, q.near)
+	first := q.first(before)
 	last := min(first+q.req.PerPage, len(q.hits))
-	q.hits = q.snap.order(q.hits, last, q.req, q.near)
+	q.hits = order(q.hits, last, before)
 	var far map[uint32]int32
 	if q.req.Near != "" {
 		far = q.snap.distances(q.hits[first:last], q.near)
@@ -420,49 +441,76 @@ func (snap *snapshot) pointed(s *span) ([]*posting, error) {
 // maxRelaxed bounds how many words are tried without.
 const maxRelaxed = 8
 
-// relaxations says what would be found without one filter or one word.
+// relaxations says what would be found without one filter, or without any
+// where one alone is not enough; and where no entry answers the words, without
+// one of them, or with one alone.
 func (q *query) relaxations() ([]Relaxation, error) {
 	var out []Relaxation
 	for _, name := range sortedKeys(q.req.Filters) {
 		if len(q.req.Filters[name]) == 0 {
 			continue
 		}
-		rest := map[string][]string{}
-		for k, v := range q.req.Filters {
-			if k != name {
-				rest[k] = v
-			}
-		}
-		f := q.snap.filters(rest)
-		n := 0
-		for _, r := range q.matched {
-			if searchable[q.snap.kind[r.doc]] == q.req.Kind && f.passes(q.snap, r.doc, q.req.Kind) {
-				n++
-			}
-		}
-		if n > 0 {
+		rest := maps.Clone(q.req.Filters)
+		delete(rest, name)
+		if n := q.passing(q.matched, rest); n > 0 {
 			out = append(out, Relaxation{DropFilter: name, Query: q.typed, Count: n})
 		}
 	}
-	if q.plan == nil || len(q.plan.spans) < 2 || len(q.plan.spans) > maxRelaxed || len(q.matched) > 0 {
+	if n := q.passing(q.matched, nil); n > 0 && len(out) == 0 {
+		return append(out, Relaxation{DropFilter: AllFilters, Query: q.typed, Count: n}), nil
+	}
+	if q.plan == nil || len(q.plan.spans) < 2 || len(q.matched) > 0 {
 		return out, nil
 	}
-	for _, s := range q.plan.spans {
+	spans := q.plan.spans[:min(len(q.plan.spans), maxRelaxed)]
+	words := func(s *span) (string, int, int) {
 		start, end := q.plan.tokens[s.from].start, q.plan.tokens[s.to-1].end
-		less := cleanQuery(q.plan.query[:start] + " " + q.plan.query[end:])
-		found, err := q.find(newPlan(q.snap.book, less, q.req.Lang), false)
+		return q.plan.query[start:end], start, end
+	}
+	for _, s := range spans {
+		word, start, end := words(s)
+		n, err := q.would(q.plan.query[:start] + " " + q.plan.query[end:])
 		if err != nil {
 			return nil, err
 		}
-		n := 0
-		for _, r := range found {
-			if searchable[q.snap.kind[r.doc]] == q.req.Kind && q.filters.passes(q.snap, r.doc, q.req.Kind) {
-				n++
-			}
+		if n > 0 {
+			out = append(out, Relaxation{DropWord: word, Query: q.withWishes(cleanQuery(q.plan.query[:start] + " " + q.plan.query[end:])), Count: n})
+		}
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	for _, s := range spans {
+		word, _, _ := words(s)
+		n, err := q.would(word)
+		if err != nil {
+			return nil, err
 		}
 		if n > 0 {
-			out = append(out, Relaxation{DropWord: strings.TrimSpace(q.plan.query[start:end]), Query: q.withWishes(less), Count: n})
+			out = append(out, Relaxation{OnlyWord: word, Query: q.withWishes(word), Count: n})
 		}
 	}
 	return out, nil
+}
+
+// passing counts the hits of the request's kind that pass filters.
+func (q *query) passing(hits []ranked, by map[string][]string) int {
+	f := q.snap.filters(by)
+	active := f.of(q.req.Kind)
+	n := 0
+	for _, r := range hits {
+		if searchable[q.snap.kind[r.doc]] == q.req.Kind && f.failed(q.snap, r.doc, active) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// would counts what other words would find under the request's filters.
+func (q *query) would(words string) (int, error) {
+	found, err := q.find(newPlan(q.snap.book, cleanQuery(words), q.req.Lang), false)
+	if err != nil {
+		return 0, err
+	}
+	return q.passing(found, q.req.Filters), nil
 }

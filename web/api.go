@@ -49,6 +49,9 @@ type apiResults struct {
 	Unmet   []apiApplied `json:"unmet"`
 	// Relaxations are ways on where nothing was found.
 	Relaxations []apiRelaxation `json:"relaxations"`
+	// Next is the address of the next page, which goes on after the last hit
+	// even where the index has changed meanwhile.
+	Next string `json:"next,omitempty"`
 	// Partial says that time ran out: there may be more hits.
 	Partial bool `json:"partial,omitempty"`
 }
@@ -60,12 +63,15 @@ type apiApplied struct {
 	Typed string `json:"typed"`
 }
 
-// apiRelaxation is what would be found without one filter or word.
+// apiRelaxation is what would be found without one filter, "*" being all of
+// them, or with other words.
 type apiRelaxation struct {
 	DropFilter string `json:"drop_filter,omitempty"`
 	DropWord   string `json:"drop_word,omitempty"`
-	Query      string `json:"q"`
-	Total      int    `json:"total"`
+	// OnlyWord is the one word that is left.
+	OnlyWord string `json:"only_word,omitempty"`
+	Query    string `json:"q"`
+	Total    int    `json:"total"`
 }
 
 type apiHit struct {
@@ -95,7 +101,7 @@ type apiFacetValue struct {
 }
 
 // apiParams are the parameters of a search that are not facets.
-var apiParams = []string{"q", "kind", "lang", "page", "per_page", paramSort, paramNear, "currency", paramIgnore}
+var apiParams = []string{"q", "kind", "lang", "page", "per_page", paramSort, paramNear, paramAfter, "currency", paramIgnore}
 
 func (s *Server) apiSearch(c echo.Context) error {
 	ctx := c.Request().Context()
@@ -114,7 +120,7 @@ func (s *Server) apiSearch(c echo.Context) error {
 		Page: res.Page, PerPage: res.PerPage, Sort: res.Sort, Near: res.Near, Partial: res.Partial, Relaxations: []apiRelaxation{}}
 	out.Applied, out.Unmet = s.apiApplied(ctx, p, res.Applied), s.apiApplied(ctx, p, res.Unmet)
 	for _, r := range res.Relaxations {
-		out.Relaxations = append(out.Relaxations, apiRelaxation{r.DropFilter, r.DropWord, r.Query, r.Count})
+		out.Relaxations = append(out.Relaxations, apiRelaxation{r.DropFilter, r.DropWord, r.OnlyWord, r.Query, r.Count})
 	}
 	for _, h := range res.Hits {
 		hit := apiHit{ID: h.ID, Kind: h.Kind, Title: h.Title, URL: s.BaseURL + p.URL(pathOf(h.Kind, h.ID)), Score: h.Score,
@@ -123,6 +129,12 @@ func (s *Server) apiSearch(c echo.Context) error {
 			hit.Why = append(hit.Why, apiWhy(w))
 		}
 		out.Hits = append(out.Hits, hit)
+	}
+	if n := len(res.Hits); n > 0 && res.Page*res.PerPage < min(res.Total, search.MaxDepth) {
+		next := c.QueryParams()
+		next.Set("page", strconv.Itoa(res.Page+1))
+		next.Set(paramAfter, res.Hits[n-1].ID)
+		out.Next = s.BaseURL + "/api/v1/search?" + next.Encode()
 	}
 	for _, f := range res.Facets {
 		for _, v := range f.Values {
@@ -143,7 +155,7 @@ func (s *Server) apiApplied(ctx context.Context, p templates.Page, filters []sea
 // parseAPISearch reads a search and names every parameter that is wrong: who
 // writes a program wants to know.
 func parseAPISearch(q url.Values) (search.Request, error) {
-	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: q.Get("lang"), Currency: q.Get("currency"), Sort: q.Get(paramSort), Near: q.Get(paramNear), Filters: map[string][]string{}}
+	req := search.Request{Query: q.Get("q"), Kind: catalog.Kind(q.Get("kind")), Lang: q.Get("lang"), Currency: q.Get("currency"), Sort: q.Get(paramSort), Near: q.Get(paramNear), After: q.Get(paramAfter), Filters: map[string][]string{}}
 	if req.Kind == "" {
 		req.Kind = catalog.KindOffering
 	}

@@ -731,7 +731,7 @@ func TestPager(t *testing.T) {
 	}{
 		{1, 1, "1"}, {1, 3, "1 2 3"}, {1, 9, "1 2 … 9"}, {5, 9, "1 … 4 5 6 … 9"}, {9, 9, "1 … 8 9"}, {3, 4, "1 2 3 4"},
 	} {
-		v := pager(search.Request{Kind: catalog.KindOffering, Page: c.page}, c.last)
+		v := pager(search.Request{Kind: catalog.KindOffering, Page: c.page}, nil, c.last)
 		var got []string
 		for _, l := range v.Links {
 			if l.Path == "" {

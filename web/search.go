@@ -103,6 +103,7 @@ func parseSearch(q url.Values, lang, currency string) (search.Request, error) {
 		// A form without a point: as if no order were chosen.
 		req.Sort = ""
 	}
+	req.After = q.Get(paramAfter)
 	if n := q.Get("page"); n != "" {
 		page, err := strconv.Atoi(n)
 		if err != nil || page < 1 {
@@ -137,6 +138,8 @@ const (
 	paramSort   = "sort"
 	// paramNear is the point from which distances are measured.
 	paramNear = "near"
+	// paramAfter is the last hit of the page before.
+	paramAfter = "after"
 )
 
 // searchPath is the address of a search.
@@ -152,6 +155,9 @@ func searchPath(r search.Request) string {
 	set(paramSort, r.Sort, "")
 	set(paramNear, r.Near, "")
 	set("page", strconv.Itoa(max(r.Page, 1)), "1")
+	if r.Page > 1 {
+		set(paramAfter, r.After, "")
+	}
 	for name, values := range r.Filters {
 		q[name] = values
 	}
@@ -193,7 +199,7 @@ func ofKind(r search.Request, kind catalog.Kind) search.Request {
 // searchView arranges a result for the page, without its cards.
 func searchView(p templates.Page, req search.Request, res search.Result, points []search.Point, label func(facet, value string) string) templates.SearchView {
 	v := templates.SearchView{Query: req.Query, Kind: req.Kind, Total: res.Total, Searched: res.Searched,
-		Sorts: sortOptions(p, req, res), Pages: pager(req, lastPage(res.Total)), ClearPath: searchPath(cleared(req, res.Applied))}
+		Sorts: sortOptions(p, req, res), Pages: pager(req, res.Hits, lastPage(res.Total)), ClearPath: searchPath(cleared(req, res.Applied))}
 	for _, kind := range searchKinds {
 		tab := templates.Tab{Link: templates.Link{Label: p.T("search.kind." + string(kind)), Path: searchPath(ofKind(req, kind))},
 			Count: res.Counts[kind], Current: kind == req.Kind}
@@ -237,11 +243,17 @@ func cleared(r search.Request, applied []search.Applied) search.Request {
 
 // relaxation is a way on from nothing: without a filter, or without a word.
 func relaxation(p templates.Page, req search.Request, r search.Relaxation) templates.Link {
-	if r.DropFilter != "" {
+	switch {
+	case r.DropFilter == search.AllFilters:
+		return templates.Link{Label: p.N("search.without_filters", r.Count), Path: searchPath(cleared(req, nil))}
+	case r.DropFilter != "":
 		return templates.Link{Label: p.N("search.without_filter", r.Count, "filter", p.Or("facet."+r.DropFilter, r.DropFilter)),
 			Path: searchPath(without(req, r.DropFilter, ""))}
 	}
 	req.Query, req.Page = r.Query, 1
+	if r.OnlyWord != "" {
+		return templates.Link{Label: p.N("search.only_word", r.Count, "word", r.OnlyWord), Path: searchPath(req)}
+	}
 	return templates.Link{Label: p.N("search.without_word", r.Count, "word", r.DropWord), Path: searchPath(req)}
 }
 
@@ -322,10 +334,14 @@ func sortOptions(p templates.Page, req search.Request, res search.Result) []temp
 }
 
 // pager links the pages around the present one, the first and the last.
-func pager(req search.Request, last int) templates.Pager {
+// The next one goes on after the last hit, whatever has changed meanwhile.
+func pager(req search.Request, hits []search.Hit, last int) templates.Pager {
 	at := func(page int) string {
 		r := req
-		r.Page = page
+		r.Page, r.After = page, ""
+		if page == req.Page+1 && len(hits) > 0 {
+			r.After = hits[len(hits)-1].ID
+		}
 		return searchPath(r)
 	}
 	v := templates.Pager{Page: req.Page, Last: last}
