@@ -60,6 +60,8 @@ type consoleItem struct {
 // consoleItems is the navigation, in its order.
 var consoleItems = []consoleItem{
 	{"console.nav.home", consolePath, account.SeeListings, nil},
+	{"console.nav.queue", queuePath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.nav.listings", listingsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
 	{"console.nav.members", membersPath, account.SeeMembers, nil},
@@ -76,6 +78,7 @@ func (s *Server) consoleRoutes() {
 	s.consoleRoute(http.MethodPost, "/console/editing", account.SeeListings, s.beat)
 	s.memberRoutes()
 	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
+	s.moderationRoutes()
 	s.deskRoutes()
 	g := s.echo.Group("", s.private)
 	g.GET("/console/organisation", s.showOrganisations)
