@@ -214,19 +214,15 @@ func readTitle(stored string) catalog.Text {
 	return out
 }
 
-// vectors stores the terms of texts for feedback: in languages of Latin script
-// that have stop words, since those are what a query is taken for.
-func (b *builder) vectors(texts ...catalog.Text) {
+// vectors stores the terms that the document has so far for feedback: in the
+// languages that a query is taken for.
+func (b *builder) vectors(known *termTable) {
 	for _, l := range languages {
-		if l.script != latin || l.stop == nil {
+		if !l.speaks() {
 			continue
 		}
-		v := vector{}
-		for _, t := range texts {
-			v.add(l, t[l.code])
-		}
-		if len(v) > 0 {
-			b.stored[vectorField+l.code] = v.encode()
+		if v := vectorOf(l, b.fields[l.fields[className]], b.fields[l.fields[classText]], known); len(v) > 0 {
+			b.stored[vectorField+l.code] = v
 		}
 	}
 }
@@ -344,6 +340,7 @@ type source struct {
 	vocab *vocabulary
 	now   func() time.Time
 	links *links
+	terms *termTable
 }
 
 // links says which entries belong to which, each asked of the catalogue once
@@ -685,7 +682,6 @@ func (s source) offering(ctx context.Context, b *builder, o catalog.Offering) er
 	if len(o.Name) > 0 {
 		b.number("plain", 1)
 		b.title(o.Name)
-		b.vectors(o.Name, o.Summary)
 		b.text(className, o.Name)
 		b.text(classRelated, t.Name)
 	} else {
@@ -699,6 +695,9 @@ func (s source) offering(ctx context.Context, b *builder, o catalog.Offering) er
 		b.text(classText, o.Summary)
 	} else {
 		b.text(classText, t.Summary)
+	}
+	if len(o.Name) > 0 {
+		b.vectors(s.terms)
 	}
 	b.text(classText, o.Team)
 	s.claims(b, classText, o.Claims)

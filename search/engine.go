@@ -74,6 +74,8 @@ type Engine struct {
 	day string
 
 	snap atomic.Pointer[snapshot]
+	// terms of the vectors that are stored in the index.
+	terms *termTable
 }
 
 // Keys of bleve's internal values.
@@ -84,7 +86,7 @@ const (
 
 // mappingVersion changes with what documents are made of. The fingerprint
 // adds the vocabulary, whose words are in the documents.
-const mappingVersion = 4
+const mappingVersion = 5
 
 func (e *Engine) fingerprint() string {
 	return strconv.Itoa(mappingVersion) + "-" + strconv.FormatUint(e.vocab.print, 16)
@@ -110,7 +112,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "cannot use the index folder %s", cfg.Dir)
 	}
-	e := &Engine{cfg: cfg, vocab: vocab, money: newExchange(cfg.Rates)}
+	e := &Engine{cfg: cfg, vocab: vocab, money: newExchange(cfg.Rates), terms: &termTable{terms: map[termID]string{}}}
 	err = e.openCurrent(ctx)
 	switch {
 	case err == nil:
@@ -145,6 +147,9 @@ func (e *Engine) openCurrent(ctx context.Context) (err error) {
 	if err == nil {
 		e.index, e.folder = idx, folder
 		err = e.refresh(ctx, nil)
+	}
+	if err == nil {
+		err = e.terms.read(e.snap.Load())
 	}
 	if err == nil && e.snap.Load().seq > e.cfg.Catalog.LastSeq() {
 		err = fmt.Errorf("search: the index is ahead of the catalogue: it belongs to another")
@@ -234,6 +239,7 @@ func (e *Engine) refresh(ctx context.Context, book *phrasebook) error {
 	if err != nil {
 		return err
 	}
+	s.terms = e.terms
 	if old := e.snap.Swap(s); old != nil {
 		old.release()
 	}
@@ -262,7 +268,7 @@ func snapshotOf(idx bleve.Index, book *phrasebook, money exchange) (s *snapshot,
 
 // buildBatch is the number of documents written at once while building: fewer
 // make more files to be merged, more take more memory.
-const buildBatch = 1000
+const buildBatch = 2000
 
 // Rebuild builds the index anew beside the one in use and puts it in its
 // place. Searches go on meanwhile and see the old one to the end.
@@ -395,7 +401,7 @@ func (e *Engine) progress(done, total int) {
 func seqBytes(seq int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }
 
 func (e *Engine) source() source {
-	return source{cat: e.cfg.Catalog, vocab: e.vocab, now: e.cfg.Now, links: newLinks(e.cfg.Catalog)}
+	return source{cat: e.cfg.Catalog, vocab: e.vocab, now: e.cfg.Now, links: newLinks(e.cfg.Catalog), terms: e.terms}
 }
 
 // swap puts a finished index in the place of the one in use.

@@ -2,11 +2,14 @@ package search
 
 import (
 	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
+	"sync"
 )
 
 // Feedback from the first hits: words that stand together in them are added to
@@ -24,8 +27,6 @@ const (
 	// feedbackCommon is the share of the documents from which a word is too
 	// common to be added.
 	feedbackCommon = 0.1
-	// feedbackLength is how much of a text is read, in bytes.
-	feedbackLength = 6000
 	// feedbackPostings bounds the work: so many documents of added words.
 	feedbackPostings = 30_000
 	// feedbackMost is the number of documents from which a query has hits
@@ -35,56 +36,161 @@ const (
 	feedbackAdded = 100
 )
 
-// vector is how often each of its terms stands in a text.
-type vector map[string]int
+// termID names a term of a language in a stored vector, in 26 bits: short
+// enough that a vector takes a third of its text, long enough that hardly any
+// two terms share one. Where they do, the one met first is taken for both.
+type termID uint32
 
-// add counts the terms of a text in a language.
-func (v vector) add(l *language, text string) {
-	if len(text) > feedbackLength {
-		text = text[:feedbackLength]
+const termBits = 26
+
+func idOf(l *language, term string) termID {
+	h := fnv.New32a()
+	h.Write([]byte(l.code + " " + term))
+	return termID(h.Sum32() >> (32 - termBits))
+}
+
+// termTable knows the terms of the vectors by their ids: those of the index
+// when it is opened, and those of every document made since.
+type termTable struct {
+	mu    sync.RWMutex
+	terms map[termID]string
+}
+
+func (t *termTable) term(id termID) string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.terms[id]
+}
+
+// add takes terms in that are new.
+func (t *termTable) add(terms map[termID]string) {
+	t.mu.RLock()
+	maps.DeleteFunc(terms, func(id termID, _ string) bool { return t.terms[id] != "" })
+	t.mu.RUnlock()
+	if len(terms) == 0 {
+		return
 	}
-	for _, t := range tokenize(text) {
-		if t.script != l.script || utf8.RuneCountInString(t.text) < 3 || isDigit(t.text[0]) {
-			continue
-		}
-		if term := l.term(t); term != "" {
-			v[term]++
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, term := range terms {
+		if t.terms[id] == "" {
+			t.terms[id] = strings.Clone(term)
 		}
 	}
 }
 
-// encode writes a vector as it is stored: "hip lens=3 replacement".
-func (v vector) encode() []byte {
-	var out []byte
-	for _, term := range sortedKeys(v) {
-		out = append(out, term...)
-		if n := v[term]; n > 1 {
-			out = append(out, '=')
-			out = strconv.AppendInt(out, int64(n), 10)
+// read takes in the terms of an index.
+func (t *termTable) read(s *snapshot) error {
+	for _, l := range languages {
+		for _, c := range []class{className, classText} {
+			if !l.speaks() || s.average[l.fields[c]] == nil {
+				continue
+			}
+			dict, err := s.reader.FieldDict(l.fields[c])
+			if err != nil {
+				return fmt.Errorf("search: read terms: %w", err)
+			}
+			found := map[termID]string{}
+			for {
+				entry, err := dict.Next()
+				if err != nil {
+					_ = dict.Close()
+					return fmt.Errorf("search: read terms: %w", err)
+				}
+				if entry == nil {
+					break
+				}
+				found[idOf(l, entry.Term)] = entry.Term
+			}
+			if err := dict.Close(); err != nil {
+				return fmt.Errorf("search: read terms: %w", err)
+			}
+			t.add(found)
 		}
-		out = append(out, ' ')
+	}
+	return nil
+}
+
+// speaks reports whether a query may be taken for a language, by its words.
+func (l *language) speaks() bool { return l.script == latin && l.stop != nil }
+
+// vector is the part of a text that each of its terms makes up.
+type vector []termShare
+
+type termShare struct {
+	id    termID
+	share float32
+}
+
+// maxVector bounds the terms of a vector: those of a long text that stand in it
+// but once say little about it.
+const maxVector = 600
+
+// vectorOf writes the terms of two fields of a document as a vector, to be
+// stored: differences of the ids in ascending order, the last bit of each
+// saying that a count follows.
+func vectorOf(l *language, name, text *termField, known *termTable) []byte {
+	counts, terms := map[termID]int{}, map[termID]string{}
+	for _, f := range []*termField{name, text} {
+		if f == nil {
+			continue
+		}
+		for term, tf := range f.terms {
+			if len(term) < minWord || isDigit(term[0]) || scriptOf(rune(term[0])) != latin {
+				continue
+			}
+			id := idOf(l, term)
+			counts[id] += tf.Frequency()
+			terms[id] = term
+		}
+	}
+	ids := slices.Sorted(maps.Keys(counts))
+	if len(ids) > maxVector {
+		slices.SortStableFunc(ids, func(a, b termID) int { return counts[b] - counts[a] })
+		ids = ids[:maxVector]
+		slices.Sort(ids)
+	}
+	known.add(terms)
+	var out []byte
+	last := termID(0)
+	for _, id := range ids {
+		n := counts[id]
+		more := uint64(0)
+		if n > 1 {
+			more = 1
+		}
+		out = binary.AppendUvarint(out, uint64(id-last)<<1|more)
+		if n > 1 {
+			out = binary.AppendUvarint(out, uint64(n))
+		}
+		last = id
 	}
 	return out
 }
 
-// eachTerm calls f with every term of a stored vector and its share of the
-// text.
-func eachTerm(stored string, f func(term string, share float32)) {
-	total := float32(0)
-	terms := func(f func(term string, n float32)) {
-		for rest := stored; rest != ""; {
-			var term string
-			term, rest, _ = strings.Cut(rest, " ")
-			n := 1
-			if at := strings.IndexByte(term, '='); at >= 0 {
-				n, _ = strconv.Atoi(term[at+1:])
-				term = term[:at]
-			}
-			f(term, float32(n))
+// readVector reads what vectorOf wrote, into room that is used again.
+func readVector(stored []byte, room vector) vector {
+	out := room[:0]
+	last, total := termID(0), float32(0)
+	for len(stored) > 0 {
+		x, size := binary.Uvarint(stored)
+		if size <= 0 {
+			break
 		}
+		stored = stored[size:]
+		n := uint64(1)
+		if x&1 != 0 {
+			n, size = binary.Uvarint(stored)
+			stored = stored[max(size, 0):]
+		}
+		last += termID(x >> 1)
+		out = append(out, termShare{last, float32(n)})
+		total += float32(n)
 	}
-	terms(func(_ string, n float32) { total += n })
-	terms(func(term string, n float32) { f(term, n/total) })
+	for i := range out {
+		out[i].share /= total
+	}
+	return out
 }
 
 // weighted is a term with its weight in a model.
@@ -188,46 +294,58 @@ func (sc *scorer) model(first []ranked) ([]weighted, error) {
 			all += r.score
 		}
 	}
-	sum := make(map[string]float32, 1024)
+	var terms, room vector
 	for _, r := range first {
 		if !sc.snap.plain[r.doc] {
 			continue
 		}
-		v, err := sc.snap.stored(r.doc, vectorField+sc.plan.lang.code)
+		stored, err := sc.snap.stored(r.doc, vectorField+sc.plan.lang.code)
 		if err != nil {
 			return nil, err
 		}
-		eachTerm(v, func(term string, share float32) { sum[term] += share * r.score / all })
-	}
-	likely := make([]weighted, 0, len(sum))
-	for term, w := range sum {
-		likely = append(likely, weighted{term, w})
-	}
-	slices.SortFunc(likely, func(a, b weighted) int {
-		if a.weight != b.weight {
-			return cmp.Compare(b.weight, a.weight)
+		room = readVector([]byte(stored), room)
+		for _, t := range room {
+			terms = append(terms, termShare{t.id, t.share * r.score / all})
 		}
-		return strings.Compare(a.term, b.term)
+	}
+	terms = terms.merged()
+	slices.SortFunc(terms, func(a, b termShare) int {
+		return cmp.Or(cmp.Compare(b.share, a.share), cmp.Compare(a.id, b.id))
 	})
 	name := sc.plan.lang.fields[classText]
 	common := int(math.Max(feedbackCommon*float64(sc.snap.count[offeringKind]), feedbackDocs))
-	kept := likely[:0]
+	var kept []weighted
 	var mass float32
-	for _, w := range likely {
+	for _, t := range terms {
 		if len(kept) == feedbackTerms {
 			break
 		}
-		df, err := sc.snap.frequency(name, w.term)
+		term := sc.snap.terms.term(t.id)
+		df, err := sc.snap.frequency(name, term)
 		if err != nil {
 			return nil, err
 		}
 		if df > 1 && df <= common {
-			kept = append(kept, w)
-			mass += w.weight
+			kept = append(kept, weighted{term, t.share})
+			mass += t.share
 		}
 	}
 	for i := range kept {
 		kept[i].weight /= mass
 	}
 	return kept, nil
+}
+
+// merged adds up what a vector has of each term, in its own room.
+func (v vector) merged() vector {
+	slices.SortFunc(v, func(a, b termShare) int { return cmp.Compare(a.id, b.id) })
+	out := v[:0]
+	for _, t := range v {
+		if len(out) > 0 && out[len(out)-1].id == t.id {
+			out[len(out)-1].share += t.share
+		} else {
+			out = append(out, t)
+		}
+	}
+	return out
 }

@@ -85,6 +85,8 @@ type snapshot struct {
 	results *lru.Cache[string, Result]
 	flight  singleflight.Group
 
+	// terms are the names of those in stored vectors.
+	terms *termTable
 	// book is the phrasebook of the same moment.
 	book *phrasebook
 	// seq is the change up to which the index follows the catalogue.
