@@ -63,6 +63,7 @@ var consoleItems = []consoleItem{
 	{"console.nav.queue", queuePath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.listings", listingsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.agency.packages", packagesPath, account.SeeListings, []catalog.OrganisationKind{catalog.Agency}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
 	{"console.nav.members", membersPath, account.SeeMembers, nil},
 	{"console.nav.audit", "/console/audit", account.SeeAudit, nil},
@@ -80,6 +81,7 @@ func (s *Server) consoleRoutes() {
 	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
 	s.moderationRoutes()
 	s.deskRoutes()
+	s.agencyRoutes()
 	g := s.echo.Group("", s.private)
 	g.GET("/console/organisation", s.showOrganisations)
 	g.POST("/console/organisation", s.chooseOrganisation)
