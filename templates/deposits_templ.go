@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 // depositRows are the ways in which a booking ends, in the order of the
 // journey.
-var depositRows = []string{"unpaid", "declined", "silence", "full", "mind", "visa", "unfit", "ineligible", "plan", "late"}
+var depositRows = []string{"unpaid", "declined", "silence", "reply", "full", "closed", "move", "mind", "visa", "unfit", "ineligible", "plan", "late"}
 
 // Deposits explains deposits and refunds.
 func Deposits(p Page) templ.Component {

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/medtour/medtour/catalog"
@@ -352,4 +353,16 @@ func (l *Locale) SignedPercent(basisPoints int64) string {
 		return "−" + l.Percent(-basisPoints)
 	}
 	return l.Percent(0)
+}
+
+// payMethods names the ways to pay on the open payment page of a booking.
+func payMethods(p Page, b checkout.Booking) string {
+	if len(b.Attempts) == 0 {
+		return ""
+	}
+	var names []string
+	for _, m := range b.Attempts[len(b.Attempts)-1].Params.Methods {
+		names = append(names, p.Or("method."+m, m))
+	}
+	return strings.Join(names, p.T("plan.comma"))
 }
