@@ -38,9 +38,13 @@ func (s *Server) showCalendar(c echo.Context) error {
 }
 
 // calendarStatus is the status of an event by the state of the booking: only
-// what is confirmed is certain (RFC 5545, 3.8.1.11).
-func calendarStatus(s checkout.State) string {
-	switch s {
+// what is confirmed is certain, and a departure that was closed does not take
+// place (RFC 5545, 3.8.1.11).
+func calendarStatus(b checkout.Booking) string {
+	if b.Closed != nil {
+		return "CANCELLED"
+	}
+	switch b.State {
 	case checkout.StateConfirmed, checkout.StateCompleted:
 		return "CONFIRMED"
 	case checkout.StateHolding, checkout.StateAwaiting:
@@ -73,7 +77,7 @@ func calendar(p templates.Page, b checkout.Booking, days []templates.DayView) []
 		w.text("SUMMARY", summary)
 		w.text("DESCRIPTION", description)
 		w.text("LOCATION", p.T("calendar.location"))
-		w.line("STATUS", calendarStatus(b.State))
+		w.line("STATUS", calendarStatus(b))
 		w.line("TRANSP", "TRANSPARENT")
 		w.line("END", "VEVENT")
 	}

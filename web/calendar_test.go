@@ -113,3 +113,17 @@ func TestCalendar(t *testing.T) {
 		t.Errorf("a cancelled booking is %s in the calendar", events[0]["STATUS"])
 	}
 }
+
+func TestCalendarStatus(t *testing.T) {
+	for want, list := range map[string][]checkout.Booking{
+		"CONFIRMED": {{State: checkout.StateConfirmed}, {State: checkout.StateCompleted}},
+		"TENTATIVE": {{State: checkout.StateHolding}, {State: checkout.StateAwaiting}},
+		"CANCELLED": {{State: checkout.StateExpired}, {State: checkout.StateDeclined}, {State: checkout.StateCancelled}, {State: checkout.StateConfirmed, Closed: &checkout.ClosedDeparture{}}},
+	} {
+		for _, b := range list {
+			if got := calendarStatus(b); got != want {
+				t.Errorf("%s: %s, want %s", b.State, got, want)
+			}
+		}
+	}
+}

@@ -114,7 +114,7 @@ func book(base string, c choice) error {
 	case "confirmed":
 		return nil
 	case "awaiting-hospital", "awaiting":
-		_, err = post(client, booking+"/demo", url.Values{"answer": {"accept"}})
+		_, err = post(client, booking+"/demo", url.Values{"act": {"accept"}})
 		return err
 	default:
 		return fmt.Errorf("after the payment the booking is %s", state)

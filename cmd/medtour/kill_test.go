@@ -217,7 +217,7 @@ func (k *killed) patient(c choice, n int) error {
 	if n%5 == 1 {
 		answer = "decline"
 	}
-	if _, err := post(client, booking+"/demo", url.Values{"answer": {answer}}); err != nil {
+	if _, err := post(client, booking+"/demo", url.Values{"act": {answer}}); err != nil {
 		return err
 	}
 	return k.look(client, booking)
