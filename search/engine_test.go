@@ -476,6 +476,16 @@ func TestSuggest(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0].Title != "Hüftprothese" || len(got[0].Marks) != 1 || got[0].Title[got[0].Marks[0].Start:got[0].Marks[0].End] != "Hüf" {
 		t.Errorf("suggestion is %+v, %v", got, err)
 	}
+	for _, c := range []struct{ typed, lang, title, ref string }{{"xu", "en", "Xuhui", "district Xuhui"}, {"徐", "zh-Hans", "徐汇区", "district Xuhui"}, {"сюй", "ru", "Сюйхуэй", "district Xuhui"}, {"yu g", "en", "Yu Garden", "place yu-garden"}} {
+		got, err := seeded(t).Suggest(t.Context(), c.typed, c.lang, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(got, func(s search.Suggestion) bool { return string(s.Kind)+" "+s.ID == c.ref })
+		if i < 0 || got[i].Title != c.title || len(got[i].Marks) != 1 || len(got) > 8 {
+			t.Errorf("%q suggests %+v, want %s", c.typed, got, c.ref)
+		}
+	}
 	if got, err := e.Suggest(t.Context(), " \x00", "en", 5); err != nil || len(got) != 0 {
 		t.Errorf("nothing typed suggests %v, %v", got, err)
 	}

@@ -1,7 +1,9 @@
 package search
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,7 +60,7 @@ func parsePosition(s string) (p position, ok bool) {
 
 // readPoints takes in where hospitals and places are. A district is in the
 // middle of its hospitals.
-func (b *phrasebook) readPoints(ctx context.Context, cat *catalog.Catalog) error {
+func (b *phrasebook) readPoints(ctx context.Context, v *vocabulary, cat *catalog.Catalog) error {
 	b.points, b.pointNames, b.names = map[string]position{}, map[string]catalog.Text{}, map[string]string{}
 	of := map[string][]position{}
 	err := cat.Hospitals.Each(ctx, func(h catalog.Hospital) error {
@@ -81,14 +83,65 @@ func (b *phrasebook) readPoints(ctx context.Context, cat *catalog.Catalog) error
 			sum.lon += p.lon / float64(len(all))
 		}
 		b.points[pointDistrict+district] = sum
-		b.pointNames[pointDistrict+district] = catalog.Text{"en": district}
+		name := catalog.Text{"en": district}
+		for _, t := range v.termsOf(tagFacet + "district=" + district) {
+			if tag := pageTag(t.Lang); name[tag] == "" {
+				name[tag] = t.Text
+			}
+			b.start(pointDistrict+district, t.Text)
+		}
+		b.pointNames[pointDistrict+district] = name
+		b.start(pointDistrict+district, district)
 	}
-	return cat.Places.Each(ctx, func(p catalog.Place) error {
+	err = cat.Places.Each(ctx, func(p catalog.Place) error {
 		if p.Position != nil {
 			b.point(pointPlace+p.ID, p.Position, p.Name)
+			for _, name := range p.Name {
+				b.start(pointPlace+p.ID, name)
+			}
 		}
 		return nil
 	})
+	slices.SortFunc(b.starts, func(x, y pointStart) int {
+		return cmp.Or(strings.Compare(x.text, y.text), strings.Compare(x.ref, y.ref))
+	})
+	return err
+}
+
+// pointStart is a folded name from one of its words on.
+type pointStart struct{ text, ref string }
+
+func (b *phrasebook) start(ref, name string) {
+	for _, text := range nameStarts(name) {
+		b.starts = append(b.starts, pointStart{text, ref})
+	}
+}
+
+// startingWith returns the districts and places with a name start of a prefix,
+// districts first, then the shortest names.
+func (b *phrasebook) startingWith(prefix string, limit int) []string {
+	i, _ := slices.BinarySearchFunc(b.starts, prefix, func(s pointStart, prefix string) int { return strings.Compare(s.text, prefix) })
+	var found []pointStart
+	for ; i < len(b.starts) && strings.HasPrefix(b.starts[i].text, prefix) && len(found) < maxStarts; i++ {
+		found = append(found, b.starts[i])
+	}
+	slices.SortFunc(found, func(x, y pointStart) int {
+		return cmp.Or(cmp.Compare(pointRank(x.ref), pointRank(y.ref)), cmp.Compare(len(x.text), len(y.text)), strings.Compare(x.ref, y.ref))
+	})
+	var out []string
+	for _, s := range found {
+		if !slices.Contains(out, s.ref) && len(out) < limit {
+			out = append(out, s.ref)
+		}
+	}
+	return out
+}
+
+func pointRank(ref string) int {
+	if strings.HasPrefix(ref, pointDistrict) {
+		return 0
+	}
+	return 1
 }
 
 func (b *phrasebook) point(ref string, at *catalog.Position, name catalog.Text, aliases ...string) {

@@ -12,8 +12,14 @@ import (
 	"github.com/medtour/medtour/fault"
 )
 
+// KindDistrict is the kind of a suggested district, whose ID is its name. It is
+// no kind of entry.
+const KindDistrict catalog.Kind = "district"
+
 // Suggestion is an entry whose name goes on from what has been typed.
 type Suggestion struct {
+	// Kind of an entry that can be searched for, catalog.KindPlace or
+	// KindDistrict.
 	Kind catalog.Kind
 	ID   string
 	// Title in the reader's language.
@@ -29,13 +35,16 @@ type Mark struct{ Start, End int }
 const (
 	// maxSuggestions bounds the suggestions of one call.
 	maxSuggestions = 20
+	// pointSuggestions bounds the districts and places among them; a quarter of
+	// all is theirs where there are any.
+	pointSuggestions = 3
 	// maxStarts bounds the names that are compared for one call.
 	maxStarts = 400
 )
 
 // Suggest returns entries whose names, or words in them, begin with what has
-// been typed: treatments first, then hospitals, then packages. From one letter,
-// or one Chinese character, on. Errors: Invalid for a text that is too long.
+// been typed: treatments first, then hospitals, then packages, and after them
+// some districts and places. From one letter, or one Chinese character, on. Errors: Invalid for a text that is too long.
 func (e *Engine) Suggest(ctx context.Context, q, lang string, limit int) ([]Suggestion, error) {
 	if len(q) > maxQueryBytes || utf8.RuneCountInString(q) > MaxQuery {
 		return nil, &fault.Error{Kind: fault.Invalid, Message: "the query is too long: use at most 500 characters",
@@ -55,8 +64,13 @@ func (e *Engine) Suggest(ctx context.Context, q, lang string, limit int) ([]Sugg
 	if err != nil {
 		return nil, err
 	}
+	points := snap.book.startingWith(prefix, min(pointSuggestions, max(limit-len(docs), limit/4)))
+	limit -= len(points)
 	var out []Suggestion
 	for _, d := range docs {
+		if len(out) == limit {
+			break
+		}
 		s := Suggestion{Kind: searchable[snap.kind[d]], ID: snap.id[d]}
 		s.Title, err = e.title(ctx, snap, d, lang)
 		if fault.Is(err, fault.NotFound) {
@@ -66,9 +80,12 @@ func (e *Engine) Suggest(ctx context.Context, q, lang string, limit int) ([]Sugg
 			return nil, err
 		}
 		s.Marks = marks(s.Title, prefix)
-		if out = append(out, s); len(out) == limit {
-			break
-		}
+		out = append(out, s)
+	}
+	for _, ref := range points {
+		kind, id, _ := strings.Cut(ref, ":")
+		title := snap.book.pointNames[ref].Get(lang)
+		out = append(out, Suggestion{Kind: catalog.Kind(kind), ID: id, Title: title, Marks: marks(title, prefix)})
 	}
 	return out, nil
 }

@@ -127,9 +127,9 @@ func (v *vocabulary) parse(name, body string) error {
 	return nil
 }
 
-// parseTarget reads "t:icl" or "t:icl*0.6".
+// parseTarget reads "t:icl" or "t:icl*0.6"; a blank in it is written "+".
 func parseTarget(s string) (string, float32, error) {
-	tag, w, ok := strings.Cut(s, "*")
+	tag, w, ok := strings.Cut(strings.ReplaceAll(s, "+", " "), "*")
 	if !strings.Contains(tag, ":") {
 		return "", 0, fmt.Errorf("%q is no target", s)
 	}
@@ -213,6 +213,9 @@ type phrasebook struct {
 	pointNames  map[string]catalog.Text
 	names       map[string]string
 	longestName int
+	// starts are the names of districts and places from each of their words on,
+	// in their order.
+	starts []pointStart
 }
 
 // maxPhrase bounds a phrase in tokens: longer names are found by their words.
@@ -506,7 +509,7 @@ func newPhrasebook(ctx context.Context, v *vocabulary, cat *catalog.Catalog, dra
 		err = cat.Hospitals.Each(ctx, func(h catalog.Hospital) error { p.hospital(h); return nil })
 	}
 	if err == nil {
-		err = p.readPoints(ctx, cat)
+		err = p.readPoints(ctx, v, cat)
 	}
 	if err != nil {
 		return nil, err

@@ -63,13 +63,14 @@ func (s *Server) searchPage(c echo.Context) error {
 	// search engines.
 	p.NoIndex = len(req.Filters) > 0 || req.Page > 1
 	v := searchView(p, req, res, s.Search.Points(), func(facet, value string) string { return s.facetLabel(ctx, p, facet, value) })
+	marks := marksOf(req.Query, res)
 	for _, hit := range res.Hits {
 		card, ok, err := s.cardOf(ctx, p, hit.Kind, hit.ID)
 		if err != nil {
 			return err
 		}
 		if ok {
-			card.Why, card.Marks = whyOf(hit), marksOf(req.Query, res)
+			card.Why, card.Marks = whyOf(hit), marks
 			if hit.Metres > 0 {
 				card.Points = append(card.Points, templates.Point{Icon: "pin", Text: distance(p, hit.Metres, s.facetLabel(ctx, p, paramNear, res.Near))})
 			}
@@ -478,10 +479,13 @@ func whyOf(h search.Hit) []templates.Why {
 }
 
 // marksOf are the words to mark in hits: those typed and those they were taken
-// for.
+// for, but for what asked for a filter.
 func marksOf(query string, res search.Result) []string {
 	if res.Searched != "" {
 		query = res.Searched
+	}
+	for _, a := range slices.Concat(res.Applied, res.Unmet) {
+		query = strings.ReplaceAll(query, a.Typed, " ")
 	}
 	between := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsPunct(r) && r != '-' }
 	return append(strings.FieldsFunc(query, between), res.Matched...)
@@ -504,6 +508,31 @@ type suggestion struct {
 	// Title and URL of the entry; for a query the search for it.
 	Title string `json:"title"`
 	URL   string `json:"url"`
+	// Parts of the title, those marked that were typed.
+	Parts []titlePart `json:"parts"`
+}
+
+type titlePart struct {
+	Text string `json:"text"`
+	Mark bool   `json:"mark,omitempty"`
+}
+
+// titleParts cuts a title at its marks.
+func titleParts(title string, marks []search.Mark) []titlePart {
+	out := []titlePart{}
+	last := 0
+	add := func(to int, mark bool) {
+		if to > last {
+			out = append(out, titlePart{title[last:to], mark})
+			last = to
+		}
+	}
+	for _, m := range marks {
+		add(m.Start, false)
+		add(m.End, true)
+	}
+	add(len(title), false)
+	return out
 }
 
 const (
@@ -525,10 +554,23 @@ func (s *Server) suggest(c echo.Context) error {
 	p := templates.Page{Locale: templates.LocaleFor(lang)}
 	out := make([]suggestion, 0, len(found))
 	for _, f := range found {
-		out = append(out, suggestion{Kind: f.Kind, Label: p.T("suggest." + string(f.Kind)), Title: f.Title, URL: p.URL(pathOf(f.Kind, f.ID))})
+		out = append(out, suggestion{Kind: f.Kind, Label: p.T("suggest." + string(f.Kind)), Title: f.Title, URL: p.URL(suggestedPath(f)),
+			Parts: titleParts(f.Title, f.Marks)})
 	}
 	c.Response().Header().Set("Cache-Control", "private, max-age="+strconv.Itoa(int(suggestFor.Seconds())))
 	return c.JSON(200, out)
+}
+
+// suggestedPath is the address of what is suggested: for a district and a place
+// the hospitals there.
+func suggestedPath(f search.Suggestion) string {
+	switch f.Kind {
+	case search.KindDistrict:
+		return searchPath(search.Request{Kind: catalog.KindHospital, Filters: map[string][]string{"district": {f.ID}}})
+	case catalog.KindPlace:
+		return searchPath(search.Request{Kind: catalog.KindHospital, Near: "place:" + f.ID})
+	}
+	return pathOf(f.Kind, f.ID)
 }
 
 // pathOf is the address of an entry's page, without language prefix.

@@ -30,6 +30,9 @@
       localStorage.setItem(recentKey, JSON.stringify([q, ...recent().filter((r) => r !== q)].slice(0, 5)));
     } catch { /* no storage, no memory */ }
   };
+  const forget = () => {
+    try { localStorage.removeItem(recentKey); } catch { /* nothing was kept */ }
+  };
 
   const combobox = (input, n) => {
     const form = input.form;
@@ -67,6 +70,12 @@
       options[i].scrollIntoView({ block: 'nearest' });
     };
     const go = (option) => {
+      if (option.dataset.forget) {
+        forget();
+        input.value = typed;
+        close();
+        return;
+      }
       if (option.dataset.url) {
         location.assign(option.dataset.url);
         return;
@@ -83,7 +92,14 @@
         li.dataset.title = item.title;
         if (item.url) li.dataset.url = item.url;
         const title = document.createElement('span');
-        title.textContent = item.title;
+        for (const part of item.parts ?? [{ text: item.title }]) {
+          if (part.mark) {
+            const mark = document.createElement('mark');
+            mark.textContent = part.text;
+            title.append(mark);
+          } else title.append(part.text);
+        }
+        if (item.forget) li.dataset.forget = 'yes';
         const kind = document.createElement('span');
         kind.className = 'kind';
         kind.textContent = item.label;
@@ -96,25 +112,32 @@
       input.setAttribute('aria-expanded', String(!list.hidden));
       input.removeAttribute('aria-activedescendant');
     };
+    // One request at a time: what is typed meanwhile is asked next, at once.
+    let waiting = false;
     const update = async () => {
       typed = input.value;
-      request?.abort();
+      if (request && typed.trim() !== '') {
+        waiting = true;
+        return;
+      }
       if (typed.trim() === '') {
-        show(recent().map((q) => ({ title: q, label: input.dataset.recent })));
+        const before = recent().map((q) => ({ title: q, label: input.dataset.recent }));
+        show(before.length ? [...before, { title: '', parts: [{ text: input.dataset.forget }], label: '', forget: true }] : []);
         return;
       }
       request = new AbortController();
       try {
         const answer = await fetch(input.dataset.suggest + '?q=' + encodeURIComponent(typed), { signal: request.signal });
         const items = answer.ok ? await answer.json() : [];
-        if (document.activeElement === input) show(items);
+        if (document.activeElement === input && input.value.trim() !== '') show(items);
       } catch { /* given up, or offline: the field works without */ }
+      request = null;
+      if (waiting) {
+        waiting = false;
+        update();
+      }
     };
-    let timer = 0;
-    input.addEventListener('input', () => {
-      clearTimeout(timer);
-      timer = setTimeout(update, 120);
-    });
+    input.addEventListener('input', update);
     input.addEventListener('focus', () => { if (input.value === '') update(); });
     input.addEventListener('blur', close);
     input.addEventListener('keydown', (e) => {
@@ -138,7 +161,7 @@
       }
     });
     form.addEventListener('submit', () => {
-      clearTimeout(timer);
+      waiting = false;
       request?.abort();
       const q = input.value.trim();
       if (q) remember(q);
