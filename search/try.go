@@ -2,6 +2,9 @@ package search
 
 import (
 	"context"
+	"hash/fnv"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/medtour/medtour/catalog"
@@ -38,4 +41,24 @@ func (e *Engine) trial(book *phrasebook) (*snapshot, error) {
 		return nil, fault.New(fault.Unavailable, "search is closed")
 	}
 	return snapshotOf(e.index, book, e.money)
+}
+
+// SynonymID makes an id of a term: letters and digits of Latin script as they
+// are, everything else by a sum, so that a term in any script has one.
+func SynonymID(term string) string {
+	var b strings.Builder
+	for _, t := range tokenize(term) {
+		if t.script == latin && b.Len() < 60 {
+			b.WriteString(strings.Map(func(r rune) rune {
+				if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+					return r
+				}
+				return -1
+			}, t.text))
+			b.WriteByte('-')
+		}
+	}
+	sum := fnv.New32a()
+	sum.Write([]byte(fold(term)))
+	return strings.TrimLeft(strings.Trim(b.String(), "-")+"-", "-") + strconv.FormatUint(uint64(sum.Sum32()), 36)
 }

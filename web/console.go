@@ -62,6 +62,8 @@ var consoleItems = []consoleItem{
 	{"console.nav.home", consolePath, account.SeeListings, nil},
 	{"console.nav.queue", queuePath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.listings", listingsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.nav.vocabulary", vocabularyPath, account.EditVocabulary, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.nav.searches", searchesPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.agency.packages", packagesPath, account.SeeListings, []catalog.OrganisationKind{catalog.Agency}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
@@ -80,6 +82,7 @@ func (s *Server) consoleRoutes() {
 	s.memberRoutes()
 	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
 	s.moderationRoutes()
+	s.vocabularyRoutes()
 	s.deskRoutes()
 	s.agencyRoutes()
 	g := s.echo.Group("", s.private)
