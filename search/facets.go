@@ -89,7 +89,7 @@ type facetCounter struct {
 	filters filters
 	kind    catalog.Kind
 	active  uint32
-	counts  []int
+	counts  []uint32
 	// prices are the ranges of the facet price, offered or chosen, and
 	// inRange their counts.
 	prices  []PriceRange
@@ -98,7 +98,7 @@ type facetCounter struct {
 }
 
 func newFacetCounter(snap *snapshot, f filters, kind catalog.Kind, currency string) *facetCounter {
-	c := &facetCounter{snap: snap, filters: f, kind: kind, active: f.of(kind), counts: make([]int, len(snap.values))}
+	c := &facetCounter{snap: snap, filters: f, kind: kind, active: f.of(kind), counts: make([]uint32, len(snap.values))}
 	if slices.Contains(facetsOf[kind], facetPrice) {
 		c.prices = snap.money.ranges(cmp.Or(currency, snap.money.rates.Base))
 		for _, chosen := range f.chosen[priceFacet] {
@@ -136,9 +136,9 @@ func (c *facetCounter) count(d uint32) bool {
 			}
 		}
 	}
-	if failed&^priceBit == 0 {
+	if price := c.snap.price[d]; price != 0 && failed&^priceBit == 0 {
 		for i, w := range c.worths {
-			if w.has(c.snap.price[d]) {
+			if w.has(price) {
 				c.inRange[i]++
 			}
 		}
@@ -150,12 +150,13 @@ func (c *facetCounter) count(d uint32) bool {
 // first, those of time and length in their own order. A chosen value is listed
 // even when nothing has it, so that it can be taken back.
 func (c *facetCounter) facets() []Facet {
-	values := make([][]FacetValue, len(facetNames))
-	for id, n := range c.counts {
-		v := c.snap.values[id]
-		selected := c.filters.chosenIDs[id]
-		if n > 0 || selected {
-			values[v.facet] = append(values[v.facet], FacetValue{Value: v.value, Count: n, Selected: selected})
+	// A value's key puts the greatest count first and then its place among all
+	// values in order.
+	keys := make([][]uint64, len(facetNames))
+	for place, id := range c.snap.ordered {
+		if n := c.counts[id]; n > 0 || c.filters.chosenIDs[id] {
+			facet := c.snap.values[id].facet
+			keys[facet] = append(keys[facet], uint64(^n)<<32|uint64(place))
 		}
 	}
 	var out []Facet
@@ -163,33 +164,36 @@ func (c *facetCounter) facets() []Facet {
 		if !slices.Contains(facetsOf[c.kind], name) {
 			continue
 		}
+		var values []FacetValue
 		if name == facetPrice {
-			values[i] = c.priceValues()
+			values = c.priceValues()
 		} else {
-			c.arrange(i, &values[i])
+			values = c.arranged(i, keys[i])
 		}
-		if len(values[i]) > 0 {
-			out = append(out, Facet{Name: name, Values: values[i]})
+		if len(values) > 0 {
+			out = append(out, Facet{Name: name, Values: values})
 		}
 	}
 	return out
 }
 
-// arrange adds the chosen values that no entry has and puts all in order.
-func (c *facetCounter) arrange(facet int, values *[]FacetValue) {
+// arranged puts the values of a facet in order, the chosen ones that no entry
+// has behind them.
+func (c *facetCounter) arranged(facet int, keys []uint64) []FacetValue {
+	if name := facetNames[facet]; name != "month" && name != "stay" && name != "days" {
+		slices.Sort(keys)
+	}
+	values := make([]FacetValue, 0, len(keys)+len(c.filters.chosen[facet]))
+	for _, key := range keys {
+		id := c.snap.ordered[uint32(key)]
+		values = append(values, FacetValue{Value: c.snap.values[id].value, Count: int(c.counts[id]), Selected: c.filters.chosenIDs[id]})
+	}
 	for _, chosen := range c.filters.chosen[facet] {
 		if _, ok := c.snap.valueID[facetValue{uint8(facet), chosen}]; !ok {
-			*values = append(*values, FacetValue{Value: chosen, Selected: true})
+			values = append(values, FacetValue{Value: chosen, Selected: true})
 		}
 	}
-	name := facetNames[facet]
-	ordered := name == "month" || name == "stay" || name == "days"
-	slices.SortFunc(*values, func(a, b FacetValue) int {
-		if a.Count != b.Count && !ordered {
-			return cmp.Compare(b.Count, a.Count)
-		}
-		return cmp.Compare(a.Value, b.Value)
-	})
+	return values
 }
 
 // priceValues are the ranges of prices that anything lies in, and those chosen.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/medtour/medtour/catalog"
@@ -71,6 +72,7 @@ func (e *Engine) timeLimit() time.Duration {
 
 func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Result, error) {
 	q := &query{ctx: ctx, snap: snap, req: req, typed: req.Query, filters: snap.filters(req.Filters), feedBack: req.Kind == catalog.KindOffering && !e.noFeedback}
+	defer q.release()
 	var wishes []Applied
 	if !req.NoFilters {
 		asked := readAsked(snap.book, req.Query, cmp.Or(req.Currency, e.cfg.Rates.Base))
@@ -124,15 +126,30 @@ type query struct {
 	corrected string
 	// matched documents of every kind, whatever the filters.
 	matched []ranked
-	// hits of the kind that pass the filters.
-	hits []ranked
+	// passed are those of the kind that pass the filters, hits the page of them.
+	passed, hits []ranked
 	// partial says that time ran out.
 	partial bool
+}
+
+// rankings are lists of hits to be used again: of a hundred thousand documents
+// they are too long to be made for each query.
+var rankings = sync.Pool{New: func() any { return new([]ranked) }}
+
+func newRanking() []ranked { return (*rankings.Get().(*[]ranked))[:0] }
+
+// release gives the lists of the query back.
+func (q *query) release() {
+	for _, list := range [][]ranked{q.matched, q.passed} {
+		rankings.Put(&list)
+	}
+	q.matched, q.passed, q.hits = nil, nil, nil
 }
 
 // match finds the documents that answer the query.
 func (q *query) match() error {
 	if q.req.Query == "" {
+		q.matched = newRanking()
 		for d, k := range q.snap.kind {
 			if k != noKind {
 				q.matched = append(q.matched, ranked{doc: uint32(d)})
@@ -174,7 +191,7 @@ func (q *query) find(p *plan, feedback bool) ([]ranked, error) {
 		}
 	}
 	least := p.confident()
-	var out []ranked
+	out := newRanking()
 	for _, d := range all.touched {
 		k := snap.kind[d]
 		if k == noKind || !snap.plain[d] && (best[k] < least*total[k] || all.val[d] < nearBest*best[k]) {
@@ -245,16 +262,18 @@ func (q *query) result() Result {
 		active[k] = q.filters.of(kind)
 	}
 	wanted := uint8(slices.Index(searchable, q.req.Kind))
+	q.passed = newRanking()
 	for _, r := range q.matched {
 		k := q.snap.kind[r.doc]
 		if k == wanted {
 			if counts.count(r.doc) {
-				q.hits = append(q.hits, r)
+				q.passed = append(q.passed, r)
 			}
 		} else if q.filters.failed(q.snap, r.doc, active[k]) == 0 {
 			passed[k]++
 		}
 	}
+	q.hits = q.passed
 	res.Total = len(q.hits)
 	passed[wanted] = res.Total
 	for k, kind := range searchable {

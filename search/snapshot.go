@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -64,7 +65,9 @@ type snapshot struct {
 	valStart []uint32
 	vals     []uint32
 	values   []facetValue
-	valueID  map[facetValue]uint32
+	// ordered are the numbers of the values by facet and value.
+	ordered []uint32
+	valueID map[facetValue]uint32
 
 	// count of documents per kind.
 	count [kindCount]int
@@ -241,6 +244,13 @@ func (s *snapshot) readColumns() error {
 		}
 	}
 	s.valStart[s.size] = uint32(len(s.vals))
+	for id := range s.values {
+		s.ordered = append(s.ordered, uint32(id))
+	}
+	slices.SortFunc(s.ordered, func(a, b uint32) int {
+		x, y := s.values[a], s.values[b]
+		return cmp.Or(cmp.Compare(x.facet, y.facet), strings.Compare(x.value, y.value))
+	})
 	return nil
 }
 

@@ -164,7 +164,7 @@ func (d *benchData) load(ctx context.Context, cat *catalog.Catalog, progress fun
 // benchQuery is what somebody looks for, in several forms.
 type benchQuery struct {
 	// Words are two of an offering's name, Typo the same with two letters of
-	// one exchanged, Common a word of most texts, Prefix the beginning of a
+	// one exchanged, Common two words of most texts, Prefix the beginning of a
 	// name.
 	Words, Typo, Common, Prefix string
 	District                    string
@@ -180,7 +180,7 @@ func (d *benchData) queries(n int) []benchQuery {
 		o := d.offering(r.IntN(d.size))
 		words := strings.Fields(o.title())
 		i := r.IntN(len(words) - 1)
-		q := benchQuery{Words: words[i] + " " + words[i+1], Common: d.words[r.IntN(benchCommon)], Prefix: o.title()[:3], District: o.hospital.District}
+		q := benchQuery{Words: words[i] + " " + words[i+1], Common: d.words[r.IntN(benchCommon)] + " " + d.words[r.IntN(benchCommon)], Prefix: o.title()[:3], District: o.hospital.District}
 		w := []byte(words[i])
 		at := len(w) / 2
 		if seen[q.Words] || len(w) < 5 || w[at] == w[at+1] {

@@ -2,22 +2,32 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/medtour/medtour/account"
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/fault"
 	"github.com/medtour/medtour/search"
+	"github.com/medtour/medtour/store"
 	"github.com/medtour/medtour/store/sqlite"
+	"github.com/medtour/medtour/web"
 )
 
 type benchSearchCmd struct {
@@ -34,6 +44,10 @@ const (
 	maxBenchThreads = 64
 	// ftsShare is how many times fewer queries FTS5 is asked, being slower.
 	ftsShare = 10
+	// publishes is how many changes are published to be waited for.
+	publishes = 20
+	// watchHeap is how often the memory is looked at while the index is built.
+	watchHeap = 50 * time.Millisecond
 )
 
 func (c benchSearchCmd) validate() error {
@@ -59,63 +73,168 @@ func (c benchSearchCmd) Run(ctx context.Context, cfg *Config, out *output) error
 		return err
 	}
 	fmt.Fprintf(out.stdout, "medtour %s, %s, %d processors, %d queries at the same time\n", version(), runtime.Version(), runtime.NumCPU(), c.Threads)
+	var all [][]benchRow
 	for _, size := range c.Sizes {
-		if err := c.measure(ctx, size, cfg, out); err != nil {
+		rows, err := c.measure(ctx, size, cfg, out)
+		if err != nil {
 			return err
 		}
+		all = append(all, rows)
 	}
-	return nil
+	return printGrowth(out.stdout, c.Sizes, all)
 }
 
 // measure builds a catalogue of a size and measures everything on it.
-func (c benchSearchCmd) measure(ctx context.Context, size int, cfg *Config, out *output) error {
+func (c benchSearchCmd) measure(ctx context.Context, size int, cfg *Config, out *output) ([]benchRow, error) {
 	dir, err := os.MkdirTemp("", "medtour-bench-")
 	if err != nil {
-		return fmt.Errorf("no folder for the benchmark: %w", err)
+		return nil, fmt.Errorf("no folder for the benchmark: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	engine, err := sqlite.Open(filepath.Join(dir, "store"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = engine.Close() }()
 	cat, err := catalog.Open(ctx, engine, time.Now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data := newBenchData(size)
 	bar := newProgress(out.stderr, fmt.Sprintf("importing %d offerings", size))
 	begin := time.Now()
 	if err := data.load(ctx, cat, func(lines int) { bar.at(lines, size) }); err != nil {
-		return err
+		return nil, err
 	}
 	imported := time.Since(begin)
 	bar.end()
-	bar = newProgress(out.stderr, "building the search index")
-	before := heap()
-	begin = time.Now()
 	indexDir := filepath.Join(dir, "index")
-	index, err := search.Open(ctx, search.Config{Dir: indexDir, Catalog: cat, Now: time.Now, Log: cfg.logger(out.stderr), Progress: bar.at})
+	index, built, most, err := c.build(ctx, cat, indexDir, cfg, out)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = index.Close() }()
-	built := time.Since(begin)
-	bar.end()
-	fmt.Fprintf(out.stdout, "\n%d offerings: imported in %s (%.0f/s), indexed in %s (%.0f/s), index %s on disk, %s in memory\n", size, imported.Round(time.Millisecond),
-		float64(size)/imported.Seconds(), built.Round(time.Millisecond), float64(size)/built.Seconds(), megabytes(folderSize(indexDir)), megabytes(heap()-before))
-	rows, err := c.searches(ctx, index, data.queries(c.Queries))
+	fmt.Fprintf(out.stdout, "\n%d offerings: imported in %s (%.0f/s), indexed in %s (%.0f/s) with at most %s of memory; index %s on disk", size, imported.Round(time.Millisecond),
+		float64(size)/imported.Seconds(), built.Round(time.Millisecond), float64(size)/built.Seconds(), megabytes(most), megabytes(folderSize(indexDir)))
+	queries := data.queries(c.Queries)
+	rows, err := c.searches(ctx, index, queries)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	fmt.Fprintf(out.stdout, ", memory in use after the searches %s\n", megabytes(heap()))
 	if c.FTS {
 		row, err := c.fts(ctx, dir, data)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rows = append(rows, row)
 	}
-	return printBench(out.stdout, rows)
+	api, err := c.api(ctx, engine, cat, index, queries)
+	if err != nil {
+		return nil, err
+	}
+	publish, err := c.publish(ctx, cat, index, data)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, api, publish)
+	return rows, printBench(out.stdout, rows)
+}
+
+// build builds the index and says how long that took and how much memory was
+// in use at most, in bytes, beyond what was before.
+func (c benchSearchCmd) build(ctx context.Context, cat *catalog.Catalog, dir string, cfg *Config, out *output) (index *search.Engine, took time.Duration, most int64, err error) {
+	bar := newProgress(out.stderr, "building the search index")
+	before := heap()
+	watching, stop := context.WithCancel(ctx)
+	var watch errgroup.Group
+	watch.Go(func() error {
+		for watching.Err() == nil {
+			most = max(most, heapNow()-before)
+			time.Sleep(watchHeap)
+		}
+		return nil
+	})
+	begin := time.Now()
+	index, err = search.Open(ctx, search.Config{Dir: dir, Catalog: cat, Now: time.Now, Log: cfg.logger(out.stderr), Progress: bar.at})
+	took = time.Since(begin)
+	stop()
+	_ = watch.Wait()
+	bar.end()
+	return index, took, most, err
+}
+
+// api asks the handler of /api/v1/search and counts what it takes beyond the
+// engine's own time.
+func (c benchSearchCmd) api(ctx context.Context, engine store.Engine, cat *catalog.Catalog, index *search.Engine, queries []benchQuery) (benchRow, error) {
+	analytics, err := search.NewAnalytics(ctx, engine, time.Now)
+	if err != nil {
+		return benchRow{}, err
+	}
+	site, err := web.New(web.Config{Catalog: cat, Search: index, Analytics: analytics, BaseURL: "http://localhost", Secret: make([]byte, account.MinSecret),
+		Ping: engine.Ping, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		return benchRow{}, err
+	}
+	return c.time("/api/v1/search beside the engine", queries, func(q benchQuery) (int, time.Duration, error) {
+		// Another page than that of the searches before, which are remembered.
+		address := "/api/v1/search?per_page=20&page=2&q=" + url.QueryEscape(q.Words)
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		res := httptest.NewRecorder()
+		site.ServeHTTP(res, req)
+		var body struct {
+			Total  int     `json:"total"`
+			TookMS float64 `json:"took_ms"`
+		}
+		if res.Code != http.StatusOK {
+			return 0, 0, fault.New(fault.Internal, "%s answers %d", address, res.Code)
+		}
+		if err := json.Unmarshal(res.Body.Bytes(), &body); err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", address, err)
+		}
+		return body.Total, time.Duration(body.TookMS * float64(time.Millisecond)), nil
+	})
+}
+
+// publish measures how long a published change takes to be found, one after
+// the other.
+func (c benchSearchCmd) publish(ctx context.Context, cat *catalog.Catalog, index *search.Engine, data *benchData) (benchRow, error) {
+	row := benchRow{name: "publishing until it is found"}
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
+	var failed atomic.Pointer[error]
+	g.Go(func() error {
+		index.Run(following, func(err error) { failed.Store(&err) })
+		return nil
+	})
+	for i := range publishes {
+		o := data.offering(i % data.size).Offering
+		word := fmt.Sprintf("publishedword%c", 'a'+i)
+		o.Name = catalog.Text{"en": word}
+		begin := time.Now()
+		if _, err := cat.Offerings.Publish(ctx, o, catalog.Edit{Author: "bench-search"}); err != nil {
+			return row, err
+		}
+		for found := 0; found == 0; {
+			res, err := index.Search(ctx, search.Request{Query: word})
+			if err != nil {
+				return row, err
+			}
+			if err := failed.Load(); err != nil {
+				return row, *err
+			}
+			if found = res.Total; found == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		row.took = append(row.took, time.Since(begin))
+		row.found++
+	}
+	stop()
+	_ = g.Wait()
+	slices.Sort(row.took)
+	return row, nil
 }
 
 // benchRow is one measurement.
@@ -129,19 +248,26 @@ type benchRow struct {
 
 func (r benchRow) percentile(p int) time.Duration { return r.took[(len(r.took)-1)*p/100] }
 
-// searches measures each way of searching. Another query of each comes first,
-// since the first one after a start reads the index from disk.
+// searches measures each way of searching, no request twice, so that none is
+// answered with a remembered result. Another query of each comes first, since
+// the first one after a start reads the index from disk.
 func (c benchSearchCmd) searches(ctx context.Context, index *search.Engine, queries []benchQuery) ([]benchRow, error) {
-	ask := func(request func(q benchQuery) search.Request) func(benchQuery) (int, error) {
-		return func(q benchQuery) (int, error) {
+	ask := func(request func(q benchQuery) search.Request) func(benchQuery) (int, time.Duration, error) {
+		return func(q benchQuery) (int, time.Duration, error) {
 			res, err := index.Search(ctx, request(q))
-			return res.Total, err
+			return res.Total, 0, err
+		}
+	}
+	suggest := func(letters int) func(benchQuery) (int, time.Duration, error) {
+		return func(q benchQuery) (int, time.Duration, error) {
+			found, err := index.Suggest(ctx, q.Prefix[:letters], "en", 8)
+			return len(found), 0, err
 		}
 	}
 	var rows []benchRow
 	for _, way := range []struct {
 		name string
-		run  func(benchQuery) (int, error)
+		run  func(benchQuery) (int, time.Duration, error)
 	}{
 		{"two words, all facets", ask(func(q benchQuery) search.Request { return search.Request{Query: q.Words} })},
 		{"the same in one district", ask(func(q benchQuery) search.Request {
@@ -149,11 +275,9 @@ func (c benchSearchCmd) searches(ctx context.Context, index *search.Engine, quer
 		})},
 		{"the same, shortest stay first", ask(func(q benchQuery) search.Request { return search.Request{Query: q.Words, Sort: search.SortStay} })},
 		{"the same with a typing error", ask(func(q benchQuery) search.Request { return search.Request{Query: q.Typo} })},
-		{"one word of most texts", ask(func(q benchQuery) search.Request { return search.Request{Query: q.Common} })},
-		{"suggestions for three letters", func(q benchQuery) (int, error) {
-			found, err := index.Suggest(ctx, q.Prefix, "en", 8)
-			return len(found), err
-		}},
+		{"two words of most texts", ask(func(q benchQuery) search.Request { return search.Request{Query: q.Common} })},
+		{"suggestions for three letters", suggest(3)},
+		{"suggestions for one letter", suggest(1)},
 	} {
 		row, err := c.time(way.name, queries, way.run)
 		if err != nil {
@@ -170,17 +294,21 @@ func (c benchSearchCmd) fts(ctx context.Context, dir string, data *benchData) (b
 		return benchRow{}, err
 	}
 	defer func() { _ = f.db.Close() }()
-	return c.time("SQLite FTS5: two words, 8 facets", data.queries(max(1, c.Queries/ftsShare)), func(q benchQuery) (int, error) { return f.search(ctx, q.Words) })
+	return c.time("SQLite FTS5: two words, 8 facets", data.queries(max(1, c.Queries/ftsShare)), func(q benchQuery) (int, time.Duration, error) {
+		n, err := f.search(ctx, q.Words)
+		return n, 0, err
+	})
 }
 
-// time runs a query each, several at the same time.
-func (c benchSearchCmd) time(name string, queries []benchQuery, run func(benchQuery) (found int, err error)) (benchRow, error) {
+// time runs a query each, several at the same time, and takes off what run says
+// is not to be counted.
+func (c benchSearchCmd) time(name string, queries []benchQuery, run func(benchQuery) (found int, off time.Duration, err error)) (benchRow, error) {
 	row := benchRow{name: name, took: make([]time.Duration, len(queries))}
 	if len(queries) == 0 {
 		return row, fault.New(fault.Internal, "the generated catalogue has no queries")
 	}
 	found := make([]int, len(queries))
-	if _, err := run(queries[0]); err != nil {
+	if _, _, err := run(queries[0]); err != nil {
 		return row, err
 	}
 	var g errgroup.Group
@@ -188,11 +316,11 @@ func (c benchSearchCmd) time(name string, queries []benchQuery, run func(benchQu
 		g.Go(func() error {
 			for i := thread; i < len(queries); i += c.Threads {
 				begin := time.Now()
-				n, err := run(queries[i])
+				n, off, err := run(queries[i])
 				if err != nil {
 					return err
 				}
-				row.took[i], found[i] = time.Since(begin), n
+				row.took[i], found[i] = time.Since(begin)-off, n
 			}
 			return nil
 		})
@@ -217,9 +345,31 @@ func printBench(w io.Writer, rows []benchRow) error {
 	return tw.Flush()
 }
 
-// heap is the memory in use, in bytes.
+// printGrowth writes how the medians grow with the catalogue.
+func printGrowth(w io.Writer, sizes []int, all [][]benchRow) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
+	fmt.Fprint(tw, "\n| medians in milliseconds\t")
+	for _, size := range sizes {
+		fmt.Fprintf(tw, "| %d\t", size)
+	}
+	fmt.Fprintf(tw, "| growth\t|\n%s|\n", strings.Repeat("| ---\t", len(sizes)+2))
+	for i, row := range all[0] {
+		fmt.Fprintf(tw, "| %s\t", row.name)
+		for _, rows := range all {
+			fmt.Fprintf(tw, "| %.2f\t", float64(rows[i].percentile(50).Microseconds())/1000)
+		}
+		fmt.Fprintf(tw, "| %.1f times\t|\n", float64(all[len(all)-1][i].percentile(50))/float64(max(1, row.percentile(50))))
+	}
+	return tw.Flush()
+}
+
+// heap is the memory in use, in bytes, when what is no longer used is freed.
 func heap() int64 {
 	runtime.GC()
+	return heapNow()
+}
+
+func heapNow() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
