@@ -189,7 +189,7 @@ func (a *Accounts) AcceptLink(ctx context.Context, token, device string) (sessio
 	if err = a.accept(ctx, i); err != nil {
 		return "", i, err
 	}
-	sessionToken, err = a.Begin(ctx, i.Email, device)
+	sessionToken, err = a.Begin(ctx, i.Email, device, ProofEmail)
 	if err == nil {
 		err = a.ActFor(ctx, Session{ID: hash(sessionToken), Email: i.Email}, i.Organisation)
 	}

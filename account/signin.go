@@ -23,6 +23,9 @@ const (
 	SessionIdle = 14 * 24 * time.Hour
 	// SessionLimit ends a session however much it is used.
 	SessionLimit = 60 * 24 * time.Hour
+	// The same for a session that acts for an organisation.
+	partnerIdle  = 12 * time.Hour
+	partnerLimit = 7 * 24 * time.Hour
 
 	// seenEvery is how exactly the last use of a session is kept: not every
 	// page view is worth a write.
@@ -73,6 +76,8 @@ type Session struct {
 	Email string `json:"email"`
 	// Organisation for which the person acts, empty for a patient.
 	Organisation string `json:"organisation,omitempty"`
+	// Proof is how the person has proved who they are.
+	Proof Proof `json:"proof,omitempty"`
 	// Device is the browser's own description of itself.
 	Device  string    `json:"device,omitempty"`
 	Created time.Time `json:"created,omitzero"`
@@ -83,10 +88,19 @@ type Session struct {
 // ends is when a session ends if it is not used again.
 func (s Session) ends() time.Time {
 	idle, limit := s.Seen.Add(SessionIdle), s.Created.Add(SessionLimit)
+	if s.Organisation != "" {
+		idle, limit = s.Seen.Add(partnerIdle), s.Created.Add(partnerLimit)
+	}
 	if idle.Before(limit) {
 		return idle
 	}
 	return limit
+}
+
+// Strong reports whether the session may act for an organisation: it has
+// proved more than an e-mail address.
+func (s Session) Strong() bool {
+	return s.Proof == ProofPasskey || s.Proof == ProofCode || s.Proof == ProofDemo
 }
 
 // counter counts acts within a window.
@@ -222,13 +236,13 @@ func (a *Accounts) SignIn(ctx context.Context, token, device string) (sessionTok
 		return "", link, err
 	}
 	link = rec.Value
-	sessionToken, err = a.Begin(ctx, link.Email, device)
+	sessionToken, err = a.Begin(ctx, link.Email, device, ProofEmail)
 	return sessionToken, link, err
 }
 
-// Begin begins a session of a person who has proved the address, and returns
-// its token. Who has one organisation acts for it at once.
-func (a *Accounts) Begin(ctx context.Context, email, device string) (sessionToken string, err error) {
+// Begin begins a session of a person who has given a proof, and returns its
+// token. Who has one organisation acts for it at once.
+func (a *Accounts) Begin(ctx context.Context, email, device string, proof Proof) (sessionToken string, err error) {
 	if err := a.met(ctx, email); err != nil {
 		return "", err
 	}
@@ -236,13 +250,28 @@ func (a *Accounts) Begin(ctx context.Context, email, device string) (sessionToke
 	if err != nil {
 		return "", err
 	}
-	now := a.now()
-	s := Session{Email: email, Device: clip(device, maxDevice), Created: now, Seen: now}
+	s := Session{Email: email, Device: clip(device, maxDevice), Proof: proof}
 	if len(memberships) == 1 {
 		s.Organisation = memberships[0].Organisation
 	}
-	sessionToken = newToken()
-	return sessionToken, a.sessions.Insert(ctx, hash(sessionToken), s)
+	return a.begin(ctx, s)
+}
+
+func (a *Accounts) begin(ctx context.Context, s Session) (token string, err error) {
+	s.Created, s.Seen = a.now(), a.now()
+	token = newToken()
+	return token, a.sessions.Insert(ctx, hash(token), s)
+}
+
+// Strengthen puts a session that has proved more in place of one, under a new
+// token, which it returns.
+func (a *Accounts) Strengthen(ctx context.Context, s Session, proof Proof) (token string, err error) {
+	old := s.ID
+	s.Proof = proof
+	if token, err = a.begin(ctx, s); err != nil {
+		return "", err
+	}
+	return token, gone(a.sessions.Delete(ctx, old, 0))
 }
 
 // met notes that a person has signed in.
@@ -350,9 +379,11 @@ func (a *Accounts) allow(ctx context.Context, kind, key string, limit int, windo
 var errOverLimit = fault.New(fault.TooMany, "over the limit")
 
 // Run removes what has expired until the context ends.
-func (a *Accounts) Run(ctx context.Context, report func(error)) {
+func (a *Accounts) Run(ctx context.Context, report func(error)) { sweepOften(ctx, a.Sweep, report) }
+
+func sweepOften(ctx context.Context, sweep func(context.Context) error, report func(error)) {
 	for {
-		if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := sweep(ctx); err != nil && ctx.Err() == nil {
 			report(err)
 		}
 		if !wait(ctx, sweepEvery, nil) {

@@ -37,6 +37,7 @@ func (s *Server) accountRoutes(e *echo.Echo) {
 	g.GET(accountPath, s.showAccount)
 	g.POST("/account/sessions", s.endSession)
 	g.GET("/mailbox", s.showMailbox)
+	s.securityRoutes(g)
 }
 
 // clientIP finds the client behind proxies in private networks; what others
@@ -89,6 +90,7 @@ func (s *Server) showSignIn(c echo.Context) error {
 func (s *Server) signInPage(c echo.Context, status int, v templates.SignInView) error {
 	p := s.personalPage(c)
 	p.Path, p.Query, p.Title, p.Section = "/sign-in", "", p.T("signin.title"), "account"
+	v.Passkeys = s.Factors.HasPasskeys()
 	return s.render(c, status, templates.SignIn(p, v))
 }
 
@@ -184,10 +186,14 @@ func (s *Server) begin(c echo.Context, token string) error {
 // goOn leads to where the reader wanted to go before signing in, which is
 // never another site.
 func (s *Server) goOn(c echo.Context, path string) error {
+	return c.Redirect(http.StatusSeeOther, s.wayOn(c, path))
+}
+
+func (s *Server) wayOn(c echo.Context, path string) string {
 	if path = localPath(path); path == "/" {
-		return s.redirect(c, accountPath)
+		return s.page(c).URL(accountPath)
 	}
-	return c.Redirect(http.StatusSeeOther, path)
+	return path
 }
 
 // badLink says what is wrong with a link and offers a new one. A second press

@@ -107,6 +107,8 @@ func (s *Server) consoleRoute(method, path string, action account.Action, h cons
 			return err
 		case a.Org.ID == "":
 			return s.redirect(c, "/console/organisation")
+		case !a.Strong():
+			return s.proveMore(c)
 		case len(kinds) > 0 && !slices.Contains(kinds, a.Org.OrganisationKind), !a.may(action):
 			return fault.New(fault.Forbidden, "Your role in this organisation does not allow this. Ask an owner of it.").WithCode("console.forbidden")
 		}
@@ -260,7 +262,7 @@ func (s *Server) demoSignIn(c echo.Context) error {
 			return err
 		}
 	}
-	token, err := s.Accounts.Begin(ctx, who.email, c.Request().UserAgent())
+	token, err := s.Accounts.Begin(ctx, who.email, c.Request().UserAgent(), account.ProofDemo)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (s *testServer) newOrganisation(t testing.TB, id string, kind catalog.Organ
 // returns the session's cookie.
 func (s *testServer) as(t testing.TB, email string) string {
 	t.Helper()
-	token, err := s.Accounts.Begin(t.Context(), email, "test")
+	token, err := s.Accounts.Begin(t.Context(), email, "test", account.ProofPasskey)
 	if err != nil {
 		t.Fatal(err)
 	}

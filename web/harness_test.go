@@ -133,6 +133,10 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	factors, err := account.OpenFactors(ctx, engine, accounts, base, []byte(testSecret))
+	if err != nil {
+		return nil, err
+	}
 	audit, err := account.OpenAudit(ctx, engine, time.Now)
 	if err != nil {
 		return nil, err
@@ -142,7 +146,7 @@ func startServer() (_ *testServer, err error) {
 		return nil, err
 	}
 	site, err = New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
-		Accounts: accounts, Outbox: outbox, Audit: audit, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
+		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

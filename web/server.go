@@ -30,6 +30,7 @@ type Config struct {
 	Analytics *search.Analytics
 	Checkout  *checkout.Service
 	Accounts  *account.Accounts
+	Factors   *account.Factors
 	Outbox    *account.Outbox
 	Audit     *account.Audit
 	Rates     catalog.Rates

@@ -169,7 +169,10 @@ func site(t testing.TB, cfg Config) (baseURL string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Addr, cfg.LogFormat, cfg.LogLevel = "127.0.0.1:0", "text", "info"
+	cfg.LogFormat, cfg.LogLevel = "text", "info"
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:0"
+	}
 	started := make(chan string, 1)
 	ended := make(chan error, 1)
 	go func() {

@@ -127,6 +127,10 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
+	factors, err := account.OpenFactors(ctx, engine, accounts, base, []byte(secret))
+	if err != nil {
+		return err
+	}
 	audit, err := account.OpenAudit(ctx, engine, time.Now)
 	if err != nil {
 		return err
@@ -137,7 +141,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	}
 	webCfg := web.Config{
 		Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
-		Accounts: accounts, Outbox: outbox, Audit: audit, Ping: engine.Ping, Log: log, Now: time.Now,
+		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Ping: engine.Ping, Log: log, Now: time.Now,
 	}
 	if sim != nil {
 		webCfg.Simulator = sim
@@ -161,6 +165,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	workers.Go(func() { analytics.Run(workCtx, report) })
 	workers.Go(func() { orders.Run(workCtx) })
 	workers.Go(func() { accounts.Run(workCtx, report) })
+	workers.Go(func() { factors.Run(workCtx, report) })
 	workers.Go(func() { outbox.Run(workCtx, report) })
 	if sim != nil {
 		workers.Go(func() { sim.Run(workCtx) })
