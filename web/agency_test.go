@@ -134,7 +134,7 @@ func (s *testServer) memberAs(t testing.TB, organisation, email string, role acc
 	t.Helper()
 	ctx := context.Background()
 	_ = s.Accounts.Join(ctx, organisation, account.Member{Email: email, Role: role, AddedBy: "test"}) // a member already in another test
-	token, err := s.Accounts.Begin(ctx, email, "test")
+	token, err := s.Accounts.Begin(ctx, email, "test", account.ProofPasskey)
 	if err != nil {
 		t.Fatal(err)
 	}
