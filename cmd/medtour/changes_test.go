@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -17,6 +20,7 @@ func TestChanges(t *testing.T) {
 	b := openBrowser(t)
 	base, _ := site(t, Config{Data: t.TempDir()})
 	b.size(1280, 900)
+	b.zone("America/New_York")
 	b.open(base + "/packages/icl-by-the-west-bund")
 	b.follow("#choose button[formmethod=post]")
 
@@ -42,6 +46,9 @@ func TestChanges(t *testing.T) {
 	b.pay()
 	b.expectState("awaiting")
 	booking := b.location()
+
+	const local = `document.querySelector('.deadline .zone').textContent`
+	b.until("the deadline in New York", local+".includes('your time') && !"+local+".includes('UTC')")
 
 	b.demo("estimate", "#amount", "30000")
 	b.demo("ask", "#question", "Which glasses do you wear?")
@@ -69,6 +76,18 @@ func TestChanges(t *testing.T) {
 		b.everywhere(base, strings.Trim(page, "/1"))
 	}
 	b.clean()
+}
+
+// zone puts the browser into a time zone.
+func (b *browser) zone(name string) {
+	b.t.Helper()
+	err := chromedp.Do(b.ctx, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: name})
+		return err
+	}))
+	if err != nil {
+		b.t.Fatalf("time zone %s: %v", name, err)
+	}
 }
 
 // set picks an option of a list as a person does.
