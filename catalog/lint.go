@@ -340,56 +340,8 @@ func lintClaim(field string, c Claim) []LintFinding {
 // editor asks it while somebody types, submission refuses what it refuses.
 func Lint(v Entity) []LintFinding {
 	var out []LintFinding
-	text := func(field string, t Text) { out = append(out, lintTexts(field, t)...) }
-	claims := func(field string, list []Claim) {
-		for i, c := range list {
-			out = append(out, lintClaim(indexed(field, i), c)...)
-		}
-	}
-	switch e := v.(type) {
-	case Organisation:
-		text("name", e.Name)
-		text("summary", e.Summary)
-	case Hospital:
-		text("name", e.Name)
-		text("summary", e.Summary)
-		claims("claims", e.Claims)
-	case Offering:
-		text("name", e.Name)
-		text("summary", e.Summary)
-		text("team", e.Team)
-		if e.Price != nil {
-			text("price.includes", e.Price.Includes)
-			for i, t := range e.Price.Tiers {
-				text(indexed("price.tiers", i)+".label", t.Label)
-			}
-		}
-		if e.Timeline != nil {
-			claims("timeline.basis", e.Timeline.Basis)
-		}
-		claims("claims", e.Claims)
-	case Package:
-		out = append(out, lintPackage(e)...)
-	}
-	return out
-}
-
-func lintPackage(p Package) []LintFinding {
-	out := append(lintTexts("name", p.Name), lintTexts("summary", p.Summary)...)
-	for i, t := range p.Inclusions {
-		out = append(out, lintTexts(indexed("inclusions", i), t)...)
-	}
-	for i, t := range p.Exclusions {
-		out = append(out, lintTexts(indexed("exclusions", i), t)...)
-	}
-	for i, d := range p.Itinerary.Days {
-		for j, it := range d.Items {
-			out = append(out, lintTexts(indexed(indexed("itinerary.days", i)+".items", j)+".text", it.Text)...)
-		}
-	}
-	for i, l := range p.Lines {
-		out = append(out, lintTexts(indexed("lines", i)+".label", l.Label)...)
-	}
+	readTexts(v, func(field string, t Text) { out = append(out, lintTexts(field, t)...) },
+		func(field string, c Claim) { out = append(out, lintClaim(field, c)...) })
 	return out
 }
 

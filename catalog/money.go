@@ -113,6 +113,30 @@ func (m Money) Decimal() string {
 	return sign + s[:len(s)-d] + "." + s[len(s)-d:]
 }
 
+// maxMoneyDigits bounds what ParseMoney reads: more would overflow.
+const maxMoneyDigits = 14
+
+// ParseMoney reads an amount in a currency's main unit as people type it,
+// "12,500.50". It reports false for what is no amount, has more decimals than
+// the currency, or is below zero.
+func ParseMoney(typed, code string) (Money, bool) {
+	s := strings.NewReplacer(",", "", " ", "", "\u00a0", "", "\u202f", "", "\u3000", "").Replace(typed)
+	whole, part, point := strings.Cut(s, ".")
+	d := Decimals(code)
+	if whole == "" || point && part == "" || len(part) > d || len(whole) > maxMoneyDigits-d || !ValidCurrency(code) {
+		return Money{}, false
+	}
+	digits := whole + part + strings.Repeat("0", d-len(part))
+	if strings.Trim(digits, "0123456789") != "" {
+		return Money{}, false
+	}
+	var amount int64
+	for _, r := range digits {
+		amount = amount*10 + int64(r-'0')
+	}
+	return Money{amount, code}, true
+}
+
 // String renders the amount with its ISO code: "USD 1480.00".
 func (m Money) String() string { return m.Currency + " " + m.Decimal() }
 

@@ -93,3 +93,31 @@ func TestDecimal(t *testing.T) {
 		}
 	}
 }
+
+func TestParseMoney(t *testing.T) {
+	for _, row := range []struct {
+		typed, code string
+		want        int64
+		ok          bool
+	}{
+		{"12500", "CNY", 1250000, true}, {"12,500.5", "CNY", 1250050, true}, {" 12 500.50 ", "CNY", 1250050, true}, {"0", "CNY", 0, true},
+		{"500", "JPY", 500, true}, {"1.234", "KWD", 1234, true}, {"500.5", "JPY", 0, false}, {"1.234", "CNY", 0, false},
+		{"", "CNY", 0, false}, {"-1", "CNY", 0, false}, {"1.", "CNY", 0, false}, {".5", "CNY", 0, false}, {"1e9", "CNY", 0, false},
+		{"一千", "CNY", 0, false}, {"999999999999999999999", "CNY", 0, false}, {"1", "cny", 0, false}, {"1", "", 0, false}, {"1.2.3", "CNY", 0, false},
+	} {
+		got, ok := ParseMoney(row.typed, row.code)
+		if ok != row.ok || ok && (got.Amount != row.want || got.Currency != row.code) {
+			t.Errorf("%q %s: %v %v", row.typed, row.code, got, ok)
+		}
+	}
+}
+
+// What is written is read again.
+func TestParseMoneyReadsDecimal(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := Money{Amount: rapid.Int64Range(0, 999_999_999_999).Draw(t, "amount"), Currency: rapid.SampledFrom([]string{"CNY", "JPY", "KWD", "ISK"}).Draw(t, "currency")}
+		if got, ok := ParseMoney(m.Decimal(), m.Currency); !ok || got != m {
+			t.Fatalf("%s became %v, %v", m, got, ok)
+		}
+	})
+}

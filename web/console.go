@@ -66,6 +66,7 @@ var consoleItems = []consoleItem{
 	{"console.nav.searches", searchesPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.agency.packages", packagesPath, account.SeeListings, []catalog.OrganisationKind{catalog.Agency}},
+	{"console.nav.offerings", offeringsPath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
 	{"console.nav.members", membersPath, account.SeeMembers, nil},
 	{"console.nav.audit", "/console/audit", account.SeeAudit, nil},
@@ -85,6 +86,8 @@ func (s *Server) consoleRoutes() {
 	s.vocabularyRoutes()
 	s.deskRoutes()
 	s.agencyRoutes()
+	s.listingRoutes()
+	s.hospitalOfferingRoutes()
 	g := s.echo.Group("", s.private)
 	g.GET("/console/organisation", s.showOrganisations)
 	g.POST("/console/organisation", s.chooseOrganisation)

@@ -19,6 +19,8 @@ import (
 const (
 	// maxBody bounds a form; files have limits of their own.
 	maxBody = "256K"
+	// maxListingBody bounds a form of the consoles: a listing in six languages.
+	maxListingBody = "4M"
 	// maxURL bounds a request's address: longer ones are mistakes or attacks.
 	maxURL = 16 << 10
 
@@ -34,8 +36,15 @@ func (s *Server) middleware() {
 	e.Use(middleware.GzipWithConfig(middleware.GzipConfig{Level: 5, MinLength: 1024, Skipper: func(c echo.Context) bool {
 		return strings.HasSuffix(c.Path(), ".ics")
 	}}))
-	e.Use(middleware.BodyLimit(maxBody))
+	e.Use(bodyLimit(maxBody, false), bodyLimit(maxListingBody, true))
 	e.Use(s.sameOrigin)
+}
+
+// bodyLimit bounds what is sent to the consoles, or to everything else.
+func bodyLimit(limit string, consoles bool) echo.MiddlewareFunc {
+	return middleware.BodyLimitWithConfig(middleware.BodyLimitConfig{Limit: limit, Skipper: func(c echo.Context) bool {
+		return strings.HasPrefix(c.Request().URL.Path, consolePath+"/") != consoles
+	}})
 }
 
 // identify gives every request an id, for the log and for support.

@@ -16,11 +16,17 @@ func (s *Server) offeringRoutes(e *echo.Echo) {
 }
 
 func (s *Server) offering(c echo.Context) error {
-	ctx := c.Request().Context()
-	o, err := s.Catalog.Offerings.Get(ctx, c.Param("id"))
+	o, err := s.Catalog.Offerings.Get(c.Request().Context(), c.Param("id"))
 	if err != nil {
 		return err
 	}
+	return s.offeringPage(c, s.page(c), o, nil)
+}
+
+// offeringPage shows an offering to patients, or a preview of it to those whose
+// it is.
+func (s *Server) offeringPage(c echo.Context, p templates.Page, o catalog.Offering, preview *templates.Preview) error {
+	ctx := c.Request().Context()
 	t, err := s.Catalog.Treatments.Get(ctx, o.TreatmentID)
 	if err != nil {
 		return err
@@ -29,8 +35,8 @@ func (s *Server) offering(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	p := s.page(c)
 	v := offeringView(p, o, t, h, s.Now())
+	v.Preview = preview
 	if t.BookingClass.Sellable() {
 		if v.Packages, err = s.packageCards(ctx, p, o.ID); err != nil {
 			return err
@@ -42,7 +48,7 @@ func (s *Server) offering(c echo.Context) error {
 	p.Title = p.T("offering.title", "treatment", p.Name(v.Name), "hospital", p.Name(h.Name))
 	p.Description, p.Section = clipText(p.Name(first(o.Summary, t.Summary)), metaLength), "treatments"
 	p.JSONLD = []any{offeringLD(p, t, h), breadcrumbLD(p, v.Crumbs)}
-	if h.Demo {
+	if h.Demo || preview != nil {
 		p.NoIndex, p.JSONLD = true, nil
 	}
 	return s.ok(c, templates.Offering(p, v))
