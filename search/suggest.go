@@ -38,13 +38,15 @@ const (
 	// pointSuggestions bounds the districts and places among them; a quarter of
 	// all is theirs where there are any.
 	pointSuggestions = 3
+	// readSuggestions is how many names are read for each that is wanted.
+	readSuggestions = 3
 	// maxStarts bounds the names that are compared for one call.
 	maxStarts = 400
 )
 
 // Suggest returns entries whose names, or words in them, begin with what has
 // been typed: treatments first, then hospitals, then packages, and after them
-// some districts and places. From one letter, or one Chinese character, on. Errors: Invalid for a text that is too long.
+// some districts and places; at the end what is called so in other words. From one letter, or one Chinese character, on. Errors: Invalid for a text that is too long.
 func (e *Engine) Suggest(ctx context.Context, q, lang string, limit int) ([]Suggestion, error) {
 	if len(q) > maxQueryBytes || utf8.RuneCountInString(q) > MaxQuery {
 		return nil, &fault.Error{Kind: fault.Invalid, Message: "the query is too long: use at most 500 characters",
@@ -65,10 +67,11 @@ func (e *Engine) Suggest(ctx context.Context, q, lang string, limit int) ([]Sugg
 		return nil, err
 	}
 	points := snap.book.startingWith(prefix, min(pointSuggestions, max(limit-len(docs), limit/4)))
-	limit -= len(points)
-	var out []Suggestion
-	for _, d := range docs {
-		if len(out) == limit {
+	// Names that the reader sees begin so come before those that do in another
+	// language.
+	var out, others []Suggestion
+	for _, d := range docs[:min(len(docs), readSuggestions*limit)] {
+		if len(out)+len(points) == limit {
 			break
 		}
 		s := Suggestion{Kind: searchable[snap.kind[d]], ID: snap.id[d]}
@@ -79,15 +82,19 @@ func (e *Engine) Suggest(ctx context.Context, q, lang string, limit int) ([]Sugg
 		if err != nil {
 			return nil, err
 		}
-		s.Marks = marks(s.Title, prefix)
-		out = append(out, s)
+		if s.Marks = marks(s.Title, prefix); len(s.Marks) > 0 {
+			out = append(out, s)
+		} else {
+			others = append(others, s)
+		}
 	}
 	for _, ref := range points {
 		kind, id, _ := strings.Cut(ref, ":")
 		title := snap.book.pointNames[ref].Get(lang)
 		out = append(out, Suggestion{Kind: catalog.Kind(kind), ID: id, Title: title, Marks: marks(title, prefix)})
 	}
-	return out, nil
+	out = append(out, others...)
+	return out[:min(limit, len(out))], nil
 }
 
 // suggestRank orders the kinds in suggestions.

@@ -31,6 +31,18 @@ func openStore(ctx context.Context, cfg *Config) (store.Engine, error) {
 	return sqlite.Open(cfg.Data)
 }
 
+// openStoreToRead opens the database only to read it, which the embedded one
+// allows while the program is running.
+func openStoreToRead(ctx context.Context, cfg *Config) (store.Engine, error) {
+	if cfg.Store != "" {
+		return openStore(ctx, cfg)
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return sqlite.OpenReadOnly(cfg.Data)
+}
+
 // openCatalog opens the database and the catalogue; the caller closes the
 // engine.
 func openCatalog(ctx context.Context, cfg *Config) (store.Engine, *catalog.Catalog, error) {

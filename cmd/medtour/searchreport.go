@@ -18,9 +18,10 @@ type searchReportCmd struct {
 	JSON  bool   `help:"Write everything as JSON." name:"json"`
 }
 
-// Run says what people searched for and what they did not find.
+// Run says what people searched for and what they did not find. The program may
+// be running meanwhile; it writes what it counts every few seconds.
 func (c searchReportCmd) Run(ctx context.Context, cfg *Config, out *output) error {
-	engine, err := openStore(ctx, cfg)
+	engine, err := openStoreToRead(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,10 @@ func TestSearchReport(t *testing.T) {
 		_, _ = io.Copy(io.Discard, res.Body)
 		_ = res.Body.Close()
 	}
+	// The command works beside the running program.
+	if code, _, stderr := command(t, "--data", data, "search-report", "--json"); code != exitOK {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
 	stop()
 	r := searchReport(t, data)
 	if r.Total.Searches != 7 || r.Withheld.Searches != 1 || len(r.Queries) != 2 {

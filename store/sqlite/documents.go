@@ -39,6 +39,16 @@ func newDocuments(e *Engine, schema store.Schema) *documents {
 	return d
 }
 
+// nothing stands for the table where there is none: it has the columns that are
+// asked for and no row.
+func (d *documents) nothing() string {
+	columns := "'' AS id, 0 AS version, x'' AS body"
+	for _, ix := range d.schema.Indexes {
+		columns += ", '' AS " + column(ix.Name)
+	}
+	return "(SELECT " + columns + " WHERE 0)"
+}
+
 func column(index string) string { return "k_" + index }
 
 // indexName differs between unique and ordinary indexes, so that a change

@@ -1,5 +1,6 @@
 // Package sqlite is the embedded engine of package store: one folder on a
-// local disk, used by one process, with nothing to install.
+// local disk, used by one process, with nothing to install. Others may look
+// into it meanwhile with OpenReadOnly.
 //
 // The folder holds
 //
@@ -61,7 +62,10 @@ const (
 
 // Engine is an open data folder. It is safe for concurrent use.
 type Engine struct {
-	dir   string
+	dir string
+	// readOnly engines have no lock and no writer.
+	readOnly bool
+
 	lock  *sql.DB
 	read  *sql.DB
 	write *sql.DB
@@ -138,6 +142,42 @@ func open(dir string) (_ *Engine, err error) {
 	return e, nil
 }
 
+// OpenReadOnly opens a data folder only to read what is in it, while another
+// process may be using it. Collections that nobody has made yet are empty, and
+// writes fail with Unavailable. Errors: NotFound where there is no data folder;
+// those of Open.
+func OpenReadOnly(dir string) (_ *Engine, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, unusable(dir, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, databaseFile)); err != nil {
+		return nil, fault.Wrap(fault.NotFound, err, "There is no data in the folder %s.", dir)
+	}
+	e := &Engine{dir: dir, readOnly: true, collections: map[string]*documents{}}
+	e.files = &files{engine: e, dir: filepath.Join(dir, filesFolder)}
+	if e.read, err = e.database(readers, "busy_timeout(10000)", "query_only(1)"); err != nil {
+		return nil, unusable(dir, err)
+	}
+	var found int
+	if err = e.read.QueryRow("PRAGMA user_version").Scan(&found); err == nil && found > layout {
+		err = newer(dir, found)
+	}
+	if err != nil {
+		_ = e.read.Close()
+		return nil, unusable(dir, err)
+	}
+	return e, nil
+}
+
+// refuseWrites is the error of a write to an engine that only reads.
+func (e *Engine) refuseWrites() error {
+	if e.readOnly {
+		return fault.New(fault.Unavailable, "The data folder %s is open for reading only.", e.dir)
+	}
+	return nil
+}
+
 // database opens the database file with a number of connections.
 func (e *Engine) database(connections int, pragmas ...string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", dsn(filepath.Join(e.dir, databaseFile), pragmas...))
@@ -185,7 +225,7 @@ func (e *Engine) checkLayout() error {
 		return unusable(e.dir, err)
 	}
 	if found > layout {
-		return fault.New(fault.Invalid, "The data folder %s was written by a newer version of this program (layout %d, known here up to %d): use that version.", e.dir, found, layout)
+		return newer(e.dir, found)
 	}
 	if found == layout {
 		return nil
@@ -194,6 +234,10 @@ func (e *Engine) checkLayout() error {
 		return unusable(e.dir, err)
 	}
 	return nil
+}
+
+func newer(dir string, found int) error {
+	return fault.New(fault.Invalid, "The data folder %s was written by a newer version of this program (layout %d, known here up to %d): use that version.", dir, found, layout)
 }
 
 // unusable is the error of a folder that cannot be opened.
@@ -226,7 +270,15 @@ func (e *Engine) Open(ctx context.Context, schema store.Schema) (store.Documents
 		return d, nil
 	}
 	d := newDocuments(e, schema)
-	if err := e.migrate(ctx, d); err != nil {
+	if e.readOnly {
+		var one int
+		err := e.read.QueryRowContext(ctx, "SELECT 1 FROM sqlite_schema WHERE name = ?", d.table).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			d.table = d.nothing()
+		} else if err != nil {
+			return nil, translate(err)
+		}
+	} else if err := e.migrate(ctx, d); err != nil {
 		return nil, translate(err)
 	}
 	e.collections[schema.Name] = d
@@ -270,8 +322,10 @@ func (e *Engine) Close() error {
 	if !e.gate.Close() {
 		return nil
 	}
-	close(e.queue)
-	<-e.writerDone
+	if !e.readOnly {
+		close(e.queue)
+		<-e.writerDone
+	}
 	return translate(e.closeDatabases())
 }
 

@@ -83,6 +83,9 @@ func (f *files) Create(ctx context.Context, name, contentType string, r io.Reade
 		return store.FileInfo{}, err
 	}
 	defer leave()
+	if err := f.engine.refuseWrites(); err != nil {
+		return store.FileInfo{}, err
+	}
 	if _, err := os.Stat(f.path(name)); err == nil {
 		return store.FileInfo{}, store.FileTaken()
 	}
@@ -234,6 +237,9 @@ func (f *files) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	defer leave()
+	if err := f.engine.refuseWrites(); err != nil {
+		return err
+	}
 	path := f.path(name)
 	if err := os.Remove(path); err != nil {
 		return fileFault(err)

@@ -314,3 +314,57 @@ func filled(b *testing.B) (*sqlite.Engine, *store.Collection[entry]) {
 func sample(i int) entry {
 	return entry{N: i, Text: fmt.Sprintf("%05d %s", i*7919%100_003, strings.Repeat("text ", 60))}
 }
+
+// TestOthersMayRead reads a folder while it is in use.
+func TestOthersMayRead(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := sqlite.OpenReadOnly(dir); !fault.Is(err, fault.NotFound) {
+		t.Errorf("no folder: %v", err)
+	}
+	e, err := sqlite.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	schema := store.Schema{Name: "things", Indexes: []store.Index{{Name: "kind"}}, Keys: func([]byte) (map[string]string, error) { return map[string]string{"kind": "a"}, nil }}
+	things, err := e.Open(t.Context(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := sqlite.OpenReadOnly(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := r.Open(t.Context(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := things.Insert(t.Context(), "one", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := seen.Get(t.Context(), "one"); err != nil || string(d.Body) != "{}" {
+		t.Errorf("read %v, %v", d, err)
+	}
+	if err := seen.Insert(t.Context(), "two", []byte("{}")); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("write: %v", err)
+	}
+	if err := r.Files().Delete(t.Context(), "x"); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("delete a file: %v", err)
+	}
+	schema.Name = "nothing"
+	empty, err := r.Open(t.Context(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []store.Query{{}, {Index: "kind", Equal: "a"}} {
+		if page, err := empty.Find(t.Context(), query); err != nil || len(page.Documents) != 0 {
+			t.Errorf("nothing made: %v, %v", page, err)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := things.Insert(t.Context(), "two", []byte("{}")); err != nil {
+		t.Errorf("after the reader is gone: %v", err)
+	}
+}

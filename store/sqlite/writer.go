@@ -32,6 +32,9 @@ func (e *Engine) submit(ctx context.Context, size int, apply func() error) error
 		return err
 	}
 	defer leave()
+	if err := e.refuseWrites(); err != nil {
+		return err
+	}
 	r := &request{apply: apply, size: size, done: make(chan error, 1)}
 	select {
 	case e.queue <- r:
