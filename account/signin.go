@@ -119,7 +119,9 @@ type Accounts struct {
 	counters *store.Collection[counter]
 	teams    *store.Collection[team]
 	belongs  *store.Collection[belongs]
-	editors  *store.Collection[editing]
+
+	onboarding *store.Collection[onboarding]
+	editors    *store.Collection[editing]
 	// invitations are mail that may make somebody a member.
 	invitations *store.Collection[Invitation]
 }
@@ -153,6 +155,9 @@ func OpenAccounts(ctx context.Context, engine store.Engine, now func() time.Time
 	}
 	if a.editors, err = store.Open(ctx, engine, store.Def[editing]{Name: "account_editors", Indexes: expires,
 		Keys: func(e editing) map[string]string { return map[string]string{"expires": store.TimeKey(e.Expires)} }}); err != nil {
+		return nil, err
+	}
+	if a.onboarding, err = store.Open(ctx, engine, onboardingDef); err != nil {
 		return nil, err
 	}
 	a.counters, err = store.Open(ctx, engine, store.Def[counter]{Name: "account_counters", Indexes: expires,

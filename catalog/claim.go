@@ -195,3 +195,54 @@ func validDate(s string) bool {
 	_, err := time.Parse(time.DateOnly, s)
 	return err == nil
 }
+
+// ClaimTrouble says why the operator should look at a claim.
+type ClaimTrouble string
+
+// The troubles.
+const (
+	ClaimExpired     ClaimTrouble = "expired"
+	ClaimExpires     ClaimTrouble = "expires"
+	ClaimContradicts ClaimTrouble = "contradicts"
+)
+
+// TroubledClaim is a claim that the operator should look at.
+type TroubledClaim struct {
+	// Index of the claim among those of its entry.
+	Index   int
+	Trouble ClaimTrouble
+}
+
+// TroubledClaims finds, among the claims of an entry, those that have expired
+// or will before the day soon, those for which a contradiction is on record,
+// and pairs that give different figures for the same thing of the same year.
+// Days are YYYY-MM-DD.
+func TroubledClaims(claims []Claim, today, soon string) []TroubledClaim {
+	var out []TroubledClaim
+	for i, c := range claims {
+		switch {
+		case c.Expires != "" && c.Expires < today:
+			out = append(out, TroubledClaim{i, ClaimExpired})
+		case c.Conflict != "" || contradicted(claims, i):
+			out = append(out, TroubledClaim{i, ClaimContradicts})
+		case c.Expires != "" && c.Expires < soon:
+			out = append(out, TroubledClaim{i, ClaimExpires})
+		}
+	}
+	return out
+}
+
+// contradicted reports whether another claim gives a different figure for the
+// same thing.
+func contradicted(claims []Claim, i int) bool {
+	c := claims[i]
+	if c.Value == nil || c.Key == "" {
+		return false
+	}
+	for j, d := range claims {
+		if j != i && d.Value != nil && d.Kind == c.Kind && d.Key == c.Key && d.Scope == c.Scope && d.Unit == c.Unit && d.Year == c.Year && *d.Value != *c.Value {
+			return true
+		}
+	}
+	return false
+}

@@ -62,6 +62,8 @@ var consoleItems = []consoleItem{
 	{"console.nav.home", consolePath, account.SeeListings, nil},
 	{"console.nav.queue", queuePath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.listings", listingsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.nav.organisations", organisationsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.nav.claims", claimsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.vocabulary", vocabularyPath, account.EditVocabulary, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.searches", searchesPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
@@ -84,6 +86,8 @@ func (s *Server) consoleRoutes() {
 	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
 	s.moderationRoutes()
 	s.vocabularyRoutes()
+	s.organisationRoutes()
+	s.claimRoutes()
 	s.deskRoutes()
 	s.agencyRoutes()
 	s.listingRoutes()

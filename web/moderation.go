@@ -108,12 +108,23 @@ func (s *Server) moderations() []moderation {
 	c := s.Catalog
 	return []moderation{
 		moderationOf(c.Hospitals, catalog.KindHospital, func(v catalog.Hospital) catalog.Text { return v.Name }, func(v *catalog.Hospital) []catalog.Claim { return v.Claims }),
-		moderationOf(c.Offerings, catalog.KindOffering, func(v catalog.Offering) catalog.Text { return v.Name }, func(v *catalog.Offering) []catalog.Claim { return v.Claims }),
+		moderationOf(c.Offerings, catalog.KindOffering, s.offeringName, func(v *catalog.Offering) []catalog.Claim { return v.Claims }),
 		moderationOf(c.Packages, catalog.KindPackage, func(v catalog.Package) catalog.Text { return v.Name }, noClaims[catalog.Package]),
 		moderationOf(c.Organisations, catalog.KindOrganisation, func(v catalog.Organisation) catalog.Text { return v.Name }, noClaims[catalog.Organisation]),
 		moderationOf(c.Treatments, catalog.KindTreatment, func(v catalog.Treatment) catalog.Text { return v.Name }, func(v *catalog.Treatment) []catalog.Claim { return v.Claims }),
 		moderationOf(c.Places, catalog.KindPlace, func(v catalog.Place) catalog.Text { return v.Name }, noClaims[catalog.Place]),
 	}
+}
+
+// offeringName is an offering's own name, or its treatment's.
+func (s *Server) offeringName(o catalog.Offering) catalog.Text {
+	if len(o.Name) > 0 {
+		return o.Name
+	}
+	// What is published is in memory; an offering of a treatment that is not
+	// shows as its id.
+	t, _ := s.Catalog.Treatments.Get(context.Background(), o.TreatmentID)
+	return t.Name
 }
 
 func (s *Server) moderationOfKind(kind string) (moderation, error) {
