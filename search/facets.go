@@ -2,6 +2,8 @@ package search
 
 import (
 	"cmp"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 
 	"github.com/medtour/medtour/catalog"
@@ -13,6 +15,9 @@ type filters struct {
 	chosen [][]string
 	// chosenIDs marks the chosen values among all that exist.
 	chosenIDs []bool
+	// met are the active facets of which each set has a chosen value, as sets
+	// of bits; nil where no facet is active.
+	met []uint32
 	// prices are the chosen ranges of prices.
 	prices []worths
 	// active facets, as indexes into facetNames.
@@ -42,6 +47,16 @@ func (snap *snapshot) filters(by map[string][]string) filters {
 			f.active = append(f.active, uint8(i))
 		}
 	}
+	if len(f.active) > 0 {
+		f.met = make([]uint32, len(snap.sets))
+		for n, set := range snap.sets {
+			for _, v := range set {
+				if f.chosenIDs[v] {
+					f.met[n] |= 1 << snap.values[v].facet
+				}
+			}
+		}
+	}
 	return f
 }
 
@@ -62,10 +77,8 @@ func (f filters) failed(snap *snapshot, d uint32, active uint32) uint32 {
 	if active == 0 {
 		return 0
 	}
-	for _, v := range snap.vals[snap.valStart[d]:snap.valStart[d+1]] {
-		if f.chosenIDs[v] {
-			active &^= 1 << snap.values[v].facet
-		}
+	for part := range snap.facetSets {
+		active &^= f.met[snap.facetSets[part][d]]
 	}
 	if active&priceBit != 0 && slices.ContainsFunc(f.prices, func(w worths) bool { return w.has(snap.price[d]) }) {
 		active &^= priceBit
@@ -89,7 +102,10 @@ type facetCounter struct {
 	filters filters
 	kind    catalog.Kind
 	active  uint32
-	counts  []uint32
+	// inSets are the documents that pass by the set that they have, and alone,
+	// by facet, those that fail nothing but that facet.
+	inSets []uint32
+	alone  map[int][]uint32
 	// prices are the ranges of the facet price, offered or chosen, and
 	// inRange their counts.
 	prices  []PriceRange
@@ -98,7 +114,10 @@ type facetCounter struct {
 }
 
 func newFacetCounter(snap *snapshot, f filters, kind catalog.Kind, currency string) *facetCounter {
-	c := &facetCounter{snap: snap, filters: f, kind: kind, active: f.of(kind), counts: make([]uint32, len(snap.values))}
+	c := &facetCounter{snap: snap, filters: f, kind: kind, active: f.of(kind), inSets: make([]uint32, len(snap.sets)), alone: map[int][]uint32{}}
+	for _, facet := range f.active {
+		c.alone[int(facet)] = make([]uint32, len(snap.sets))
+	}
 	if slices.Contains(facetsOf[kind], facetPrice) {
 		c.prices = snap.money.ranges(cmp.Or(currency, snap.money.rates.Base))
 		for _, chosen := range f.chosen[priceFacet] {
@@ -123,18 +142,14 @@ func newFacetCounter(snap *snapshot, f filters, kind catalog.Kind, currency stri
 // what choosing them instead would bring.
 func (c *facetCounter) count(d uint32) bool {
 	failed := c.filters.failed(c.snap, d, c.active)
-	values := c.snap.vals[c.snap.valStart[d]:c.snap.valStart[d+1]]
 	switch {
 	case failed == 0:
-		for _, v := range values {
-			c.counts[v]++
+		for part := range c.snap.facetSets {
+			c.inSets[c.snap.facetSets[part][d]]++
 		}
 	case failed&(failed-1) == 0:
-		for _, v := range values {
-			if failed == 1<<c.snap.values[v].facet {
-				c.counts[v]++
-			}
-		}
+		facet := bits.TrailingZeros32(failed)
+		c.alone[facet][c.snap.facetSets[partOf[facet]][d]]++
 	}
 	if price := c.snap.price[d]; price != 0 && failed&^priceBit == 0 {
 		for i, w := range c.worths {
@@ -150,11 +165,12 @@ func (c *facetCounter) count(d uint32) bool {
 // first, those of time and length in their own order. A chosen value is listed
 // even when nothing has it, so that it can be taken back.
 func (c *facetCounter) facets() []Facet {
+	counts := c.counts()
 	// A value's key puts the greatest count first and then its place among all
 	// values in order.
 	keys := make([][]uint64, len(facetNames))
 	for place, id := range c.snap.ordered {
-		if n := c.counts[id]; n > 0 || c.filters.chosenIDs[id] {
+		if n := counts[id]; n > 0 || c.filters.chosenIDs[id] {
 			facet := c.snap.values[id].facet
 			keys[facet] = append(keys[facet], uint64(^n)<<32|uint64(place))
 		}
@@ -168,7 +184,7 @@ func (c *facetCounter) facets() []Facet {
 		if name == facetPrice {
 			values = c.priceValues()
 		} else {
-			values = c.arranged(i, keys[i])
+			values = c.arranged(i, keys[i], counts)
 		}
 		if len(values) > 0 {
 			out = append(out, Facet{Name: name, Values: values})
@@ -177,16 +193,39 @@ func (c *facetCounter) facets() []Facet {
 	return out
 }
 
+// counts adds up the values of the sets.
+func (c *facetCounter) counts() []uint32 {
+	out := make([]uint32, len(c.snap.values))
+	for n, set := range c.snap.sets {
+		if c.inSets[n] > 0 {
+			for _, v := range set {
+				out[v] += c.inSets[n]
+			}
+		}
+		for facet, in := range c.alone {
+			if in[n] == 0 {
+				continue
+			}
+			for _, v := range set {
+				if int(c.snap.values[v].facet) == facet {
+					out[v] += in[n]
+				}
+			}
+		}
+	}
+	return out
+}
+
 // arranged puts the values of a facet in order, the chosen ones that no entry
 // has behind them.
-func (c *facetCounter) arranged(facet int, keys []uint64) []FacetValue {
+func (c *facetCounter) arranged(facet int, keys []uint64, counts []uint32) []FacetValue {
 	if name := facetNames[facet]; name != "month" && name != "stay" && name != "days" {
 		slices.Sort(keys)
 	}
 	values := make([]FacetValue, 0, len(keys)+len(c.filters.chosen[facet]))
 	for _, key := range keys {
 		id := c.snap.ordered[uint32(key)]
-		values = append(values, FacetValue{Value: c.snap.values[id].value, Count: int(c.counts[id]), Selected: c.filters.chosenIDs[id]})
+		values = append(values, FacetValue{Value: c.snap.values[id].value, Count: int(counts[id]), Selected: c.filters.chosenIDs[id]})
 	}
 	for _, chosen := range c.filters.chosen[facet] {
 		if _, ok := c.snap.valueID[facetValue{uint8(facet), chosen}]; !ok {
@@ -206,4 +245,64 @@ func (c *facetCounter) priceValues() []FacetValue {
 		}
 	}
 	return out
+}
+
+// facetParts is the number of parts into which the facets fall: those that an
+// offering has of its hospital, of its treatment, and others. Within a part, few
+// sets of values serve all documents, so a document is counted by three sets
+// and not by each of its values.
+const facetParts = 3
+
+var partOf = func() []int {
+	out := make([]int, len(facetNames))
+	for i, name := range facetNames {
+		switch name {
+		case "hospital", "ownership", "pilot", "district", "language", "insurer", "records_review":
+			out[i] = 0
+		case "specialty", "treatment", "service_type", "booking_class", "stay":
+			out[i] = 1
+		default:
+			out[i] = 2
+		}
+	}
+	return out
+}()
+
+// internedSets finds the sets of facet values that documents share.
+type internedSets struct {
+	snap *snapshot
+	sets [][]uint32
+	// number of a set by its values, and the values of the document that is
+	// being read.
+	number  map[string]uint32
+	current [facetParts][]uint32
+	key     []byte
+}
+
+func newInternedSets(snap *snapshot) *internedSets {
+	// The first is that of documents without values.
+	return &internedSets{snap: snap, sets: [][]uint32{nil}, number: map[string]uint32{"": 0}}
+}
+
+func (i *internedSets) add(facet uint8, value uint32) {
+	part := partOf[facet]
+	i.current[part] = append(i.current[part], value)
+}
+
+// finish notes the sets of a document of which all values were added.
+func (i *internedSets) finish(doc int) {
+	for part, values := range i.current {
+		i.key = i.key[:0]
+		for _, v := range values {
+			i.key = binary.LittleEndian.AppendUint32(i.key, v)
+		}
+		n, ok := i.number[string(i.key)]
+		if !ok {
+			n = uint32(len(i.sets))
+			i.sets = append(i.sets, slices.Clone(values))
+			i.number[string(i.key)] = n
+		}
+		i.snap.facetSets[part][doc] = n
+		i.current[part] = values[:0]
+	}
 }

@@ -394,8 +394,11 @@ func (snap *snapshot) comparison(hits []ranked, req Request, near position) func
 				return 1
 			}
 		}
-		if a.score != b.score {
-			return cmp.Compare(b.score, a.score)
+		switch {
+		case a.score > b.score:
+			return -1
+		case a.score < b.score:
+			return 1
 		}
 		if x, y := snap.languages[a.doc]&language, snap.languages[b.doc]&language; x != y {
 			return cmp.Compare(y, x)

@@ -61,10 +61,11 @@ type snapshot struct {
 	// treatments, knows nothing of them, so they are judged by their words.
 	plain []bool
 
-	// values of facets of document d: vals[valStart[d]:valStart[d+1]].
-	valStart []uint32
-	vals     []uint32
-	values   []facetValue
+	// facetSets are the sets of facet values that documents have, by part, and
+	// sets the values of each.
+	facetSets [facetParts][]uint32
+	sets      [][]uint32
+	values    []facetValue
 	// ordered are the numbers of the values by facet and value.
 	ordered []uint32
 	valueID map[facetValue]uint32
@@ -220,7 +221,10 @@ func (s *snapshot) readColumns() error {
 	s.quality, s.languages = make([]uint8, s.size), make([]uint16, s.size)
 	s.plain = make([]bool, s.size)
 	s.positions = map[uint32][]position{}
-	s.valStart = make([]uint32, s.size+1)
+	for part := range s.facetSets {
+		s.facetSets[part] = make([]uint32, s.size)
+	}
+	interned := newInternedSets(s)
 	reader, err := s.reader.DocValueReader([]string{tagField})
 	if err != nil {
 		return fmt.Errorf("search: read columns: %w", err)
@@ -229,21 +233,21 @@ func (s *snapshot) readColumns() error {
 	next := 0
 	var buf []byte
 	for d := range s.size {
-		s.valStart[d] = uint32(len(s.vals))
 		if next == len(docs) || docs[next] != uint32(d) {
 			continue
 		}
 		next++
 		buf = index.NewIndexInternalID(buf, uint64(d))
-		err := reader.VisitDocValues(buf, func(_ string, term []byte) { s.readTag(d, term, intern) })
+		err := reader.VisitDocValues(buf, func(_ string, term []byte) { s.readTag(d, term, intern, interned) })
 		if err != nil {
 			return fmt.Errorf("search: read columns: %w", err)
 		}
+		interned.finish(d)
 		if k := s.kind[d]; k != noKind {
 			s.count[k]++
 		}
 	}
-	s.valStart[s.size] = uint32(len(s.vals))
+	s.sets = interned.sets
 	for id := range s.values {
 		s.ordered = append(s.ordered, uint32(id))
 	}
@@ -254,7 +258,7 @@ func (s *snapshot) readColumns() error {
 	return nil
 }
 
-func (s *snapshot) readTag(d int, term []byte, intern map[string]string) {
+func (s *snapshot) readTag(d int, term []byte, intern map[string]string, sets *internedSets) {
 	tag, ok := intern[string(term)]
 	if !ok {
 		tag = string(term)
@@ -274,7 +278,7 @@ func (s *snapshot) readTag(d int, term []byte, intern map[string]string) {
 			s.valueID[v] = id
 			s.values = append(s.values, v)
 		}
-		s.vals = append(s.vals, id)
+		sets.add(v.facet, id)
 	case strings.HasPrefix(tag, tagNumber):
 		name, value, _ := strings.Cut(tag[len(tagNumber):], "=")
 		n, err := strconv.Atoi(value)
