@@ -235,24 +235,24 @@ func (e *Engine) refresh(ctx context.Context, book *phrasebook) error {
 			return err
 		}
 	}
-	s, err := snapshotOf(e.index, book, e.money)
+	s, err := e.snapshot(book)
 	if err != nil {
 		return err
 	}
-	s.terms = e.terms
 	if old := e.snap.Swap(s); old != nil {
 		old.release()
 	}
 	return nil
 }
 
-func snapshotOf(idx bleve.Index, book *phrasebook, money exchange) (s *snapshot, err error) {
+// snapshot reads the index as it is now. The caller holds mu or is alone.
+func (e *Engine) snapshot(book *phrasebook) (s *snapshot, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s, err = nil, fmt.Errorf("search: damaged index: %v", r)
 		}
 	}()
-	inner, err := idx.Advanced()
+	inner, err := e.index.Advanced()
 	if err != nil {
 		return nil, fmt.Errorf("search: open reader: %w", err)
 	}
@@ -260,9 +260,10 @@ func snapshotOf(idx bleve.Index, book *phrasebook, money exchange) (s *snapshot,
 	if err != nil {
 		return nil, fmt.Errorf("search: open reader: %w", err)
 	}
-	if s, err = newSnapshot(reader, book, money); err != nil {
+	if s, err = newSnapshot(reader, e.folder, book, e.money, e.snap.Load()); err != nil {
 		return nil, errors.Join(err, reader.Close())
 	}
+	s.terms = e.terms
 	return s, nil
 }
 

@@ -2,8 +2,10 @@ package search
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,4 +109,40 @@ func Cut(text string) []string {
 		out = append(out, t.text)
 	}
 	return out
+}
+
+// Differs compares the state that searches see with the index read anew, and
+// says where they differ.
+func Differs(t *testing.T, e *Engine) string {
+	t.Helper()
+	seen := e.snap.Load()
+	// The reader stays open as long as the state that is seen.
+	anew, err := newSnapshot(seen.reader, seen.folder, seen.book, seen.money, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(s *snapshot, d uint32) string {
+		var facets []string
+		for part := range s.facetSets {
+			for _, v := range s.sets[s.facetSets[part][d]] {
+				facets = append(facets, facetNames[s.values[v].facet]+"="+s.values[v].value)
+			}
+		}
+		slices.Sort(facets)
+		return fmt.Sprintln(s.kind[d], s.id[d], s.treatment[d], s.hospital[d], s.stay[d], s.departure[d], s.price[d], s.quality[d], s.languages[d], s.plain[d], s.positions[d], facets)
+	}
+	if seen.size != anew.size || seen.count != anew.count {
+		return fmt.Sprintf("%d documents, %v; anew %d, %v", seen.size, seen.count, anew.size, anew.count)
+	}
+	for d := range uint32(seen.size) {
+		if a, b := line(seen, d), line(anew, d); anew.kind[d] != noKind && a != b {
+			return a + " anew " + b
+		}
+	}
+	for name, average := range anew.average {
+		if *average != *seen.average[name] {
+			return fmt.Sprintf("%s is %v on average, anew %v", name, *seen.average[name], *average)
+		}
+	}
+	return ""
 }

@@ -268,20 +268,13 @@ var partOf = func() []int {
 	return out
 }()
 
-// internedSets finds the sets of facet values that documents share.
+// internedSets finds the sets of facet values that the documents of a snapshot
+// share.
 type internedSets struct {
 	snap *snapshot
-	sets [][]uint32
-	// number of a set by its values, and the values of the document that is
-	// being read.
-	number  map[string]uint32
+	// current are the values of the document that is being read.
 	current [facetParts][]uint32
 	key     []byte
-}
-
-func newInternedSets(snap *snapshot) *internedSets {
-	// The first is that of documents without values.
-	return &internedSets{snap: snap, sets: [][]uint32{nil}, number: map[string]uint32{"": 0}}
 }
 
 func (i *internedSets) add(facet uint8, value uint32) {
@@ -290,17 +283,17 @@ func (i *internedSets) add(facet uint8, value uint32) {
 }
 
 // finish notes the sets of a document of which all values were added.
-func (i *internedSets) finish(doc int) {
+func (i *internedSets) finish(doc uint32) {
 	for part, values := range i.current {
 		i.key = i.key[:0]
 		for _, v := range values {
 			i.key = binary.LittleEndian.AppendUint32(i.key, v)
 		}
-		n, ok := i.number[string(i.key)]
+		n, ok := i.snap.setNumber[string(i.key)]
 		if !ok {
-			n = uint32(len(i.sets))
-			i.sets = append(i.sets, slices.Clone(values))
-			i.number[string(i.key)] = n
+			n = uint32(len(i.snap.sets))
+			i.snap.sets = append(i.snap.sets, slices.Clone(values))
+			i.snap.setNumber[string(i.key)] = n
 		}
 		i.snap.facetSets[part][doc] = n
 		i.current[part] = values[:0]

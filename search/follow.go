@@ -216,8 +216,12 @@ func (e *Engine) touch(ctx context.Context, snap *snapshot, ch catalog.Change, t
 			}
 		}
 	case catalog.KindOffering:
-		for d := range snap.size {
-			if snap.kind[d] == 0 && snap.id[d] == ch.ID {
+		same, err := snap.posting(tagField, tagID+ch.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range same.docs {
+			if snap.kind[d] == offeringKind {
 				touched[entryKey{catalog.KindTreatment, snap.treatment[d]}] = true
 				touched[entryKey{catalog.KindHospital, snap.hospital[d]}] = true
 			}

@@ -148,3 +148,28 @@ func oneTotal(t *testing.T, e *search.Engine, words []string) {
 		}
 	}
 }
+
+// What a state takes over from the one before is what reading the index anew
+// would give.
+func TestStatesFollowFromEachOther(t *testing.T) {
+	cat, _ := generated(t, 30)
+	e := open(t, cat, t.TempDir())
+	r := rand.New(rand.NewPCG(5, 6))
+	for i := range 12 {
+		id := fmt.Sprintf("o-%d", r.IntN(40))
+		if l, err := cat.Offerings.Listing(t.Context(), id); err == nil && l.State == catalog.Published && r.IntN(3) == 0 {
+			if err := cat.Offerings.Move(t.Context(), id, catalog.Suspended, by); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			publish(t, cat.Offerings, catalog.Offering{ID: id, TreatmentID: fmt.Sprintf("t-%d", r.IntN(4)), HospitalID: fmt.Sprintf("h-%d", r.IntN(4)),
+				Name: catalog.Text{"en": fmt.Sprintf("changed %d", i)}})
+		}
+		if err := e.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if difference := search.Differs(t, e); difference != "" {
+			t.Fatalf("after %d changes: %s", i+1, difference)
+		}
+	}
+}

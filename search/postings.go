@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
@@ -103,14 +104,10 @@ func (s *snapshot) frequency(field, term string) (int, error) {
 		return n, nil
 	}
 	n := uint64(0)
-	for _, seg := range s.segments {
-		dict, err := seg.Segment().Dictionary(field)
+	for i := range s.segments {
+		list, err := s.list(i, field, term)
 		if err != nil {
-			return 0, fmt.Errorf("search: read dictionary: %w", err)
-		}
-		list, err := dict.PostingsList([]byte(term), seg.Deleted(), nil)
-		if err != nil {
-			return 0, fmt.Errorf("search: read postings: %w", err)
+			return 0, err
 		}
 		n += list.Count()
 	}
@@ -153,38 +150,51 @@ func (s *snapshot) stored(doc uint32, field string) (string, error) {
 // each calls f for every document in which a term stands, in ascending order;
 // with how often, and the length of the field in terms, where they are counted.
 func (s *snapshot) each(field, term string, counted bool, f func(doc uint32, freq uint64, length float32)) error {
-	for i, seg := range s.segments {
-		dict, err := seg.Segment().Dictionary(field)
-		if err != nil {
-			return fmt.Errorf("search: read dictionary: %w", err)
-		}
-		list, err := dict.PostingsList([]byte(term), seg.Deleted(), nil)
-		if err != nil {
-			return fmt.Errorf("search: read postings: %w", err)
-		}
-		if list.Count() == 0 {
-			continue
-		}
-		it := list.Iterator(counted, counted, false, nil)
-		for {
-			p, err := it.Next()
-			if err != nil {
-				return fmt.Errorf("search: read postings: %w", err)
-			}
-			if p == nil {
-				break
-			}
-			doc := s.starts[i] + uint32(p.Number())
-			if counted {
-				// bleve's norm is one over the root of the length.
-				norm := float32(p.Norm())
-				f(doc, p.Frequency(), 1/(norm*norm))
-			} else {
-				f(doc, 0, 0)
-			}
+	for i := range s.segments {
+		if err := s.eachIn(i, field, term, counted, f); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// eachIn is each for one segment.
+func (s *snapshot) eachIn(i int, field, term string, counted bool, f func(doc uint32, freq uint64, length float32)) error {
+	list, err := s.list(i, field, term)
+	if err != nil || list.Count() == 0 {
+		return err
+	}
+	it := list.Iterator(counted, counted, false, nil)
+	for {
+		p, err := it.Next()
+		if err != nil {
+			return fmt.Errorf("search: read postings: %w", err)
+		}
+		if p == nil {
+			return nil
+		}
+		doc := s.starts[i] + uint32(p.Number())
+		if counted {
+			// bleve's norm is one over the root of the length.
+			norm := float32(p.Norm())
+			f(doc, p.Frequency(), 1/(norm*norm))
+		} else {
+			f(doc, 0, 0)
+		}
+	}
+}
+
+// list returns the posting list of a term in a segment, not decoded yet.
+func (s *snapshot) list(i int, field, term string) (segment.PostingsList, error) {
+	dict, err := s.segments[i].Segment().Dictionary(field)
+	if err != nil {
+		return nil, fmt.Errorf("search: read dictionary: %w", err)
+	}
+	list, err := dict.PostingsList([]byte(term), s.segments[i].Deleted(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("search: read postings: %w", err)
+	}
+	return list, nil
 }
 
 // wordKey names a word in every language that it may be in, or, with a

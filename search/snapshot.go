@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	index "github.com/blevesearch/bleve_index_api"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
@@ -41,6 +43,9 @@ type snapshot struct {
 	// starts[i] on.
 	segments []*scorch.SegmentSnapshot
 	starts   []uint32
+	// folder of the index: segments of the same number in the same folder hold
+	// the same documents.
+	folder string
 
 	// size is the number of document numbers, those of deleted documents too.
 	size      int
@@ -55,7 +60,7 @@ type snapshot struct {
 	money   exchange
 	quality []uint8
 	// positions of the hospitals of a document, where they are known.
-	positions map[uint32][]position
+	positions [][]position
 	languages []uint16
 	// plain documents bring a name of their own: the vocabulary, which is about
 	// treatments, knows nothing of them, so they are judged by their words.
@@ -65,6 +70,7 @@ type snapshot struct {
 	// sets the values of each.
 	facetSets [facetParts][]uint32
 	sets      [][]uint32
+	setNumber map[string]uint32
 	values    []facetValue
 	// ordered are the numbers of the values by facet and value.
 	ordered []uint32
@@ -75,6 +81,8 @@ type snapshot struct {
 	// average length per field and kind; a field that is absent here is in no
 	// document.
 	average map[string]*[kindCount]float32
+	// lengths of the fields by segment.
+	lengths []map[string]lengths
 
 	// lists by field and term, and by word.
 	postings *listCache[postingKey, *posting]
@@ -127,8 +135,13 @@ func (s *snapshot) distances(hits []ranked, from position) map[uint32]int32 {
 // resultCache is the number of results kept per snapshot.
 const resultCache = 1024
 
-func newSnapshot(reader index.IndexReader, book *phrasebook, money exchange) (*snapshot, error) {
-	s := &snapshot{reader: reader, book: book, money: money, valueID: map[facetValue]uint32{}, average: map[string]*[kindCount]float32{}}
+// newSnapshot reads a state of the index in a folder. What it shares with the
+// state before, if there is one, is taken from there.
+func newSnapshot(reader index.IndexReader, folder string, book *phrasebook, money exchange, before *snapshot) (*snapshot, error) {
+	s := &snapshot{reader: reader, folder: folder, book: book, money: money, average: map[string]*[kindCount]float32{}}
+	if before == nil || before.folder != folder {
+		before = &snapshot{sets: [][]uint32{nil}, setNumber: map[string]uint32{"": 0}, valueID: map[facetValue]uint32{}}
+	}
 	s.refs.Store(1)
 	s.postings, s.words = newListCache[postingKey, *posting](), newListCache[wordKey, *occurrences]()
 	var err error
@@ -150,10 +163,10 @@ func newSnapshot(reader index.IndexReader, book *phrasebook, money exchange) (*s
 		s.starts = append(s.starts, uint32(s.size))
 		s.size += int(seg.FullSize())
 	}
-	if err := s.readColumns(); err != nil {
+	if err := s.readColumns(before); err != nil {
 		return nil, err
 	}
-	if err := s.readAverages(); err != nil {
+	if err := s.readAverages(before); err != nil {
 		return nil, err
 	}
 	seq, err := reader.GetInternal([]byte(internalSeq))
@@ -186,32 +199,15 @@ func (s *snapshot) release() {
 	}
 }
 
-func (s *snapshot) documentNumbers() ([]uint32, error) {
-	all, err := s.reader.DocIDReaderAll()
-	if err != nil {
-		return nil, fmt.Errorf("search: read documents: %w", err)
-	}
-	defer all.Close()
-	var out []uint32
-	for {
-		id, err := all.Next()
-		if err != nil {
-			return nil, fmt.Errorf("search: read documents: %w", err)
-		}
-		if id == nil {
-			slices.Sort(out)
-			return out, nil
-		}
-		out = append(out, uint32(id.Value()))
-	}
+// sameSegment returns where a segment is among those of the snapshot.
+func (s *snapshot) sameSegment(seg *scorch.SegmentSnapshot) (int, bool) {
+	i := slices.IndexFunc(s.segments, func(other *scorch.SegmentSnapshot) bool { return other.Id() == seg.Id() })
+	return i, i >= 0
 }
 
-// readColumns makes the columns of the tags.
-func (s *snapshot) readColumns() error {
-	docs, err := s.documentNumbers()
-	if err != nil {
-		return err
-	}
+// readColumns makes the columns of the tags: copied for segments that were
+// there before, since a document of a segment never changes.
+func (s *snapshot) readColumns(before *snapshot) error {
 	s.kind = make([]uint8, s.size)
 	for i := range s.kind {
 		s.kind[i] = noKind
@@ -220,34 +216,30 @@ func (s *snapshot) readColumns() error {
 	s.stay, s.departure, s.price = make([]int32, s.size), make([]int32, s.size), make([]int32, s.size)
 	s.quality, s.languages = make([]uint8, s.size), make([]uint16, s.size)
 	s.plain = make([]bool, s.size)
-	s.positions = map[uint32][]position{}
+	s.positions = make([][]position, s.size)
 	for part := range s.facetSets {
 		s.facetSets[part] = make([]uint32, s.size)
 	}
-	interned := newInternedSets(s)
-	reader, err := s.reader.DocValueReader([]string{tagField})
-	if err != nil {
-		return fmt.Errorf("search: read columns: %w", err)
+	s.values, s.valueID = slices.Clip(before.values), maps.Clone(before.valueID)
+	s.sets, s.setNumber = slices.Clip(before.sets), maps.Clone(before.setNumber)
+	for i, seg := range s.segments {
+		start, n := s.starts[i], uint32(seg.FullSize())
+		if same, ok := before.sameSegment(seg); ok {
+			s.copyColumns(start, n, before, before.starts[same])
+		} else if err := s.readSegment(seg, start, n); err != nil {
+			return err
+		}
+		if deleted := seg.Deleted(); deleted != nil {
+			for it := deleted.Iterator(); it.HasNext(); {
+				s.kind[start+it.Next()] = noKind
+			}
+		}
 	}
-	intern := map[string]string{}
-	next := 0
-	var buf []byte
-	for d := range s.size {
-		if next == len(docs) || docs[next] != uint32(d) {
-			continue
-		}
-		next++
-		buf = index.NewIndexInternalID(buf, uint64(d))
-		err := reader.VisitDocValues(buf, func(_ string, term []byte) { s.readTag(d, term, intern, interned) })
-		if err != nil {
-			return fmt.Errorf("search: read columns: %w", err)
-		}
-		interned.finish(d)
-		if k := s.kind[d]; k != noKind {
+	for _, k := range s.kind {
+		if k != noKind {
 			s.count[k]++
 		}
 	}
-	s.sets = interned.sets
 	for id := range s.values {
 		s.ordered = append(s.ordered, uint32(id))
 	}
@@ -258,7 +250,46 @@ func (s *snapshot) readColumns() error {
 	return nil
 }
 
-func (s *snapshot) readTag(d int, term []byte, intern map[string]string, sets *internedSets) {
+// copyColumns takes n documents from another snapshot.
+func (s *snapshot) copyColumns(start, n uint32, from *snapshot, at uint32) {
+	copy(s.kind[start:start+n], from.kind[at:])
+	copy(s.id[start:start+n], from.id[at:])
+	copy(s.treatment[start:start+n], from.treatment[at:])
+	copy(s.hospital[start:start+n], from.hospital[at:])
+	copy(s.stay[start:start+n], from.stay[at:])
+	copy(s.departure[start:start+n], from.departure[at:])
+	copy(s.price[start:start+n], from.price[at:])
+	copy(s.quality[start:start+n], from.quality[at:])
+	copy(s.languages[start:start+n], from.languages[at:])
+	copy(s.plain[start:start+n], from.plain[at:])
+	copy(s.positions[start:start+n], from.positions[at:])
+	for part := range s.facetSets {
+		copy(s.facetSets[part][start:start+n], from.facetSets[part][at:])
+	}
+}
+
+// readSegment reads the tags of the n documents of a segment, those of deleted
+// ones too.
+func (s *snapshot) readSegment(seg *scorch.SegmentSnapshot, start, n uint32) error {
+	columns, ok := seg.Segment().(segment.DocValueVisitable)
+	if !ok {
+		return fmt.Errorf("search: a segment without columns: %T", seg.Segment())
+	}
+	sets := internedSets{snap: s}
+	intern := map[string]string{}
+	var state segment.DocVisitState
+	var err error
+	for d := range n {
+		state, err = columns.VisitDocValues(uint64(d), []string{tagField}, func(_ string, term []byte) { s.readTag(start+d, term, intern, &sets) }, state)
+		if err != nil {
+			return fmt.Errorf("search: read columns: %w", err)
+		}
+		sets.finish(start + d)
+	}
+	return nil
+}
+
+func (s *snapshot) readTag(d uint32, term []byte, intern map[string]string, sets *internedSets) {
 	tag, ok := intern[string(term)]
 	if !ok {
 		tag = string(term)
@@ -310,7 +341,7 @@ func (s *snapshot) readTag(d int, term []byte, intern map[string]string, sets *i
 		p.lat, err1 = strconv.ParseFloat(lat, 64)
 		p.lon, err2 = strconv.ParseFloat(lon, 64)
 		if err1 == nil && err2 == nil {
-			s.positions[uint32(d)] = append(s.positions[uint32(d)], p)
+			s.positions[d] = append(s.positions[d], p)
 		}
 	case strings.HasPrefix(tag, tagPrice):
 		code, amount, _ := strings.Cut(tag[len(tagPrice):], " ")
@@ -331,34 +362,62 @@ func languageIndex(code string) int {
 	return max(0, slices.IndexFunc(languages, func(l *language) bool { return l.code == code }))
 }
 
+// lengths are the number of terms in a field, and of the documents that have
+// it, by kind, among the documents of a segment that were not deleted.
+type lengths struct {
+	terms, documents [kindCount]int64
+}
+
 // readAverages takes the average length of every field from the postings of
-// the term that stands in each.
-func (s *snapshot) readAverages() error {
-	names, err := s.reader.Fields()
-	if err != nil {
-		return fmt.Errorf("search: read fields: %w", err)
-	}
-	for _, name := range names {
-		head, code, ok := strings.Cut(name, "_")
-		if !ok || languageByCode[code] == nil || !slices.Contains(classNames[:], head) {
-			continue
-		}
-		var sum, n [kindCount]float32
-		err := s.each(name, presence, true, func(d uint32, _ uint64, length float32) {
-			if k := s.kind[d]; k != noKind {
-				sum[k] += length
-				n[k]++
-			}
-		})
-		if err != nil {
+// the term that stands in each: of a segment that nothing was deleted from since
+// before, from there.
+func (s *snapshot) readAverages(before *snapshot) error {
+	s.lengths = make([]map[string]lengths, len(s.segments))
+	sums := map[string]lengths{}
+	for i, seg := range s.segments {
+		same, ok := before.sameSegment(seg)
+		if ok && before.segments[same].Count() == seg.Count() {
+			s.lengths[i] = before.lengths[same]
+		} else if err := s.readLengths(i); err != nil {
 			return err
 		}
-		avg := &[kindCount]float32{}
-		for k := range avg {
-			avg[k] = sum[k] / max(n[k], 1)
+		for name, l := range s.lengths[i] {
+			sum := sums[name]
+			for k := range kindCount {
+				sum.terms[k] += l.terms[k]
+				sum.documents[k] += l.documents[k]
+			}
+			sums[name] = sum
 		}
-		if n != [kindCount]float32{} {
-			s.average[name] = avg
+	}
+	for name, sum := range sums {
+		average := &[kindCount]float32{}
+		for k := range average {
+			average[k] = float32(sum.terms[k]) / float32(max(sum.documents[k], 1))
+		}
+		s.average[name] = average
+	}
+	return nil
+}
+
+// readLengths reads the lengths of the fields in a segment.
+func (s *snapshot) readLengths(i int) error {
+	s.lengths[i] = map[string]lengths{}
+	for _, l := range languages {
+		for _, name := range l.fields {
+			var sum lengths
+			err := s.eachIn(i, name, presence, true, func(d uint32, _ uint64, length float32) {
+				if k := s.kind[d]; k != noKind {
+					sum.terms[k] += int64(math.Round(float64(length)))
+					sum.documents[k]++
+				}
+			})
+			if err != nil {
+				return err
+			}
+			if sum != (lengths{}) {
+				s.lengths[i][name] = sum
+			}
 		}
 	}
 	return nil

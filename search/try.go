@@ -12,8 +12,8 @@ import (
 )
 
 // Try answers a request as it would be answered were a synonym of the operator
-// as given; nothing is stored. It reads all columns of the index anew, so it is
-// for the operator and not for patients. Errors: as Search.
+// as given; nothing is stored. It copies the columns of the index, so it is for
+// the operator and not for patients. Errors: as Search.
 func (e *Engine) Try(ctx context.Context, req Request, s catalog.Synonym) (Result, error) {
 	begin := time.Now()
 	req, err := req.normal()
@@ -40,7 +40,7 @@ func (e *Engine) trial(book *phrasebook) (*snapshot, error) {
 	if e.closed {
 		return nil, fault.New(fault.Unavailable, "search is closed")
 	}
-	return snapshotOf(e.index, book, e.money)
+	return e.snapshot(book)
 }
 
 // SynonymID makes an id of a term: letters and digits of Latin script as they
