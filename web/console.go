@@ -68,7 +68,10 @@ var consoleItems = []consoleItem{
 	{"console.nav.searches", searchesPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.money", deskPath, account.SeeMoney, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.agency.packages", packagesPath, account.SeeListings, []catalog.OrganisationKind{catalog.Agency}},
+	{"console.nav.cases", casesPath, account.SeeBookings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.nav.offerings", offeringsPath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
+	{"console.nav.hospital", profilePath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
+	{"console.nav.requests", requestsPath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
 	{"console.nav.members", membersPath, account.SeeMembers, nil},
 	{"console.nav.audit", "/console/audit", account.SeeAudit, nil},
@@ -92,6 +95,9 @@ func (s *Server) consoleRoutes() {
 	s.agencyRoutes()
 	s.listingRoutes()
 	s.hospitalOfferingRoutes()
+	s.hospitalProfileRoutes()
+	s.hospitalBookingRoutes()
+	s.consentRoutes()
 	g := s.echo.Group("", s.private)
 	g.GET("/console/organisation", s.showOrganisations)
 	g.POST("/console/organisation", s.chooseOrganisation)

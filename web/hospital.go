@@ -51,14 +51,21 @@ func (s *Server) hospitals(c echo.Context) error {
 }
 
 func (s *Server) hospital(c echo.Context) error {
-	ctx := c.Request().Context()
-	h, err := s.Catalog.Hospitals.Get(ctx, c.Param("id"))
+	h, err := s.Catalog.Hospitals.Get(c.Request().Context(), c.Param("id"))
 	if err != nil {
 		return err
 	}
-	p := s.page(c)
+	return s.hospitalPage(c, s.page(c), h, nil)
+}
+
+// hospitalPage shows a hospital to patients, or a preview of it to those whose
+// it is.
+func (s *Server) hospitalPage(c echo.Context, p templates.Page, h catalog.Hospital, preview *templates.Preview) error {
+	ctx := c.Request().Context()
 	v := hospitalView(p, h, s.Now())
-	if err := s.aroundHospital(ctx, p, &v); err != nil {
+	v.Preview = preview
+	err := s.aroundHospital(ctx, p, &v)
+	if err != nil {
 		return err
 	}
 	if v.Insurers, err = s.insurers(ctx, p, h); err != nil {
@@ -67,7 +74,7 @@ func (s *Server) hospital(c echo.Context) error {
 	p.Title, p.Section = p.Name(h.Name), "hospitals"
 	p.Description = p.T("hospital.description", "name", p.Title, "n", p.Int(len(v.Offerings)))
 	p.JSONLD = []any{hospitalLD(p, h, v), breadcrumbLD(p, v.Crumbs)}
-	if h.Demo {
+	if h.Demo || preview != nil {
 		p.NoIndex, p.JSONLD = true, nil
 	}
 	return s.ok(c, templates.Hospital(p, v))

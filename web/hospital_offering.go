@@ -319,14 +319,8 @@ func (s *Server) offeringEditPage(c echo.Context, a actor, status int, l catalog
 	if err != nil {
 		return err
 	}
-	form.Path = offeringsPath + "/" + l.Value.ID
-	conflict, typed := form.Conflict, form.Typed
-	if form.Editor, err = s.editor(c, a, thing(l.Value), l.Revision); err != nil {
+	if form, err = s.listingForm(c, a, form, thing(l.Value), l.Revision, offeringsPath+"/"+l.Value.ID); err != nil {
 		return err
-	}
-	form.Conflict, form.Typed, form.Rows = conflict, typed, true
-	if c.QueryParam("check") != "" {
-		form.Errors = templates.LintErrors(s.page(c), form.Findings)
 	}
 	v := templates.OfferingEditView{ListingForm: form}
 	err = s.Catalog.Organisations.Each(ctx, func(o catalog.Organisation) error {
@@ -348,19 +342,15 @@ func (s *Server) offeringEditPage(c echo.Context, a actor, status int, l catalog
 // previewOffering shows the page of patients with the latest revision, in any
 // language, to members only.
 func (s *Server) previewOffering(c echo.Context, a actor) error {
-	ctx := c.Request().Context()
-	l, err := ownListing(ctx, s.Catalog.Offerings, a, c.Param("id"))
+	l, err := ownListing(c.Request().Context(), s.Catalog.Offerings, a, c.Param("id"))
 	if err != nil {
 		return err
 	}
-	lang := c.Param("lang")
-	if !slices.Contains(catalog.Languages, lang) {
-		return echo.ErrNotFound
+	p, preview, err := s.preview(c, offeringsPath+"/"+l.Value.ID, l.State)
+	if err != nil {
+		return err
 	}
-	p := s.personalPage(c)
-	p.Locale = templates.LocaleFor(lang)
-	back := p.URLIn(langOf(c), offeringsPath+"/"+l.Value.ID)
-	return s.offeringPage(c, p, l.Value, &templates.Preview{Back: back, State: string(l.State), In: templates.LocaleFor(langOf(c))})
+	return s.offeringPage(c, p, l.Value, preview)
 }
 
 // readOffering makes an offering of a form.

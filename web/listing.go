@@ -365,6 +365,30 @@ func saveListing[T catalog.Entity](s *Server, c echo.Context, a actor, e listing
 	return s.redirect(c, e.path+"?done=own-"+strings.TrimPrefix(action, "."))
 }
 
+// listingForm completes a form with what an editor carries.
+func (s *Server) listingForm(c echo.Context, a actor, form templates.ListingForm, thing string, revision int, path string) (templates.ListingForm, error) {
+	conflict, typed := form.Conflict, form.Typed
+	editor, err := s.editor(c, a, thing, revision)
+	form.Editor, form.Path = editor, path
+	form.Conflict, form.Typed, form.Rows = conflict, typed, true
+	if c.QueryParam("check") != "" {
+		form.Errors = templates.LintErrors(s.page(c), form.Findings)
+	}
+	return form, err
+}
+
+// preview returns the page on which members see a listing as patients would,
+// in the language of the route.
+func (s *Server) preview(c echo.Context, path string, state catalog.State) (templates.Page, *templates.Preview, error) {
+	p := s.personalPage(c)
+	lang := c.Param("lang")
+	if !slices.Contains(catalog.Languages, lang) {
+		return p, nil, echo.ErrNotFound
+	}
+	p.Locale = templates.LocaleFor(lang)
+	return p, &templates.Preview{Back: p.URLIn(langOf(c), path), State: string(state), In: templates.LocaleFor(langOf(c))}, nil
+}
+
 type mover func(ctx context.Context, id string, state catalog.State, by catalog.Edit) error
 
 func (s *Server) submitListing(ctx context.Context, move mover, a actor, id string, edit catalog.Edit) error {
