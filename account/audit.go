@@ -72,24 +72,71 @@ func (a *Audit) Note(ctx context.Context, l Audited) error {
 	return a.lines.Insert(ctx, newToken(), l)
 }
 
-// AuditFilter chooses lines by one of its fields, all of them where every
-// field is empty.
-type AuditFilter struct{ Owner, Thing, Actor string }
+// AuditFilter chooses lines; what is empty chooses all.
+type AuditFilter struct {
+	// Owner is the organisation that may read the line.
+	Owner, Thing, Actor string
+	// From is the first time, To the end of the range.
+	From, To time.Time
+}
 
-// Find returns a page of lines, the latest first. The cursor is of the page
-// before, empty for the first.
+// query reads by the narrowest index of the filter; the rest is told by keeps.
+func (f AuditFilter) query() store.Query {
+	index, prefix := "at", ""
+	switch {
+	case f.Thing != "":
+		index, prefix = "thing", f.Thing+"/"
+	case f.Actor != "":
+		index, prefix = "actor", f.Actor+"/"
+	case f.Owner != "":
+		index, prefix = "owner", f.Owner+"/"
+	}
+	q := store.PrefixQuery(prefix)
+	if !f.From.IsZero() {
+		q.From = prefix + store.TimeKey(f.From)
+	}
+	if !f.To.IsZero() {
+		q.To = prefix + store.TimeKey(f.To)
+	}
+	q.Index, q.Descending = index, true
+	return q
+}
+
+func (f AuditFilter) keeps(l Audited) bool {
+	return (f.Owner == "" || f.Owner == l.owner()) && (f.Thing == "" || f.Thing == l.Thing) && (f.Actor == "" || f.Actor == l.Actor)
+}
+
+// Find returns a page of lines, the latest first; it may have up to twice as
+// many as the limit. The cursor is of the page before, empty for the first.
 func (a *Audit) Find(ctx context.Context, f AuditFilter, limit int, after string) (lines []Audited, next string, err error) {
-	q := store.Query{Index: "at"}
-	for index, of := range map[string]string{"owner": f.Owner, "thing": f.Thing, "actor": f.Actor} {
-		if of != "" {
-			q = store.PrefixQuery(of + "/")
-			q.Index = index
+	q := f.query()
+	q.Limit, q.After = limit, after
+	for len(lines) < limit {
+		page, err := a.lines.Find(ctx, q)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, rec := range page.Items {
+			if f.keeps(rec.Value) {
+				lines = append(lines, rec.Value)
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			break
 		}
 	}
-	q.Descending, q.Limit, q.After = true, limit, after
-	page, err := a.lines.Find(ctx, q)
-	for _, rec := range page.Items {
-		lines = append(lines, rec.Value)
-	}
-	return lines, page.Next, err
+	return lines, q.After, nil
+}
+
+// Each calls g for every line that a filter chooses, the latest first, until g
+// returns an error, which Each returns.
+func (a *Audit) Each(ctx context.Context, f AuditFilter, g func(Audited) error) error {
+	q := f.query()
+	q.Limit = store.MaxPage
+	return a.lines.Each(ctx, q, func(rec store.Record[Audited]) error {
+		if !f.keeps(rec.Value) {
+			return nil
+		}
+		return g(rec.Value)
+	})
 }

@@ -115,7 +115,8 @@ func TestOwnersLeavingAtOnce(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, engine store.Engine) {
-		now := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
+		began := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
+		now := began
 		a, err := OpenAudit(t.Context(), engine, func() time.Time { now = now.Add(time.Second); return now })
 		if err != nil {
 			t.Fatal(err)
@@ -138,6 +139,10 @@ func TestAudit(t *testing.T) {
 			{AuditFilter{Thing: "offering/x"}, []string{"offering.publish", "offering.save"}},
 			{AuditFilter{Actor: "b@example.org"}, []string{"package.save"}},
 			{AuditFilter{Owner: "on"}, nil},
+			{AuditFilter{Owner: "one", Actor: "op@example.org"}, []string{"offering.publish"}},
+			{AuditFilter{Owner: "two", Thing: "offering/x"}, nil},
+			{AuditFilter{From: began.Add(2 * time.Second)}, []string{"package.save", "offering.publish"}},
+			{AuditFilter{Owner: "one", To: began.Add(2 * time.Second)}, []string{"offering.save"}},
 		} {
 			lines, _, err := a.Find(t.Context(), c.filter, 10, "")
 			var got []string
@@ -146,6 +151,21 @@ func TestAudit(t *testing.T) {
 			}
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("%+v: %v, %v, want %v", c.filter, got, err, c.want)
+			}
+			var each, paged []string
+			if err := a.Each(t.Context(), c.filter, func(l Audited) error { each = append(each, l.Action); return nil }); err != nil || !slices.Equal(each, c.want) {
+				t.Errorf("%+v, each: %v, %v, want %v", c.filter, each, err, c.want)
+			}
+			for after, more := "", true; more; more = after != "" {
+				if lines, after, err = a.Find(t.Context(), c.filter, 1, after); err != nil {
+					t.Fatal(err)
+				}
+				for _, l := range lines {
+					paged = append(paged, l.Action)
+				}
+			}
+			if !slices.Equal(paged, c.want) {
+				t.Errorf("%+v, by pages: %v, want %v", c.filter, paged, c.want)
 			}
 		}
 	})

@@ -29,7 +29,7 @@ func (s *testServer) mailed(t testing.TB, lang, email, returnPath, client string
 	in := func(path string) string { return templates.Page{}.URLIn(lang, path) }
 	want(t, s.form(t, in("/sign-in"), url.Values{"email": {email}, "return": {returnPath}}, "X-Forwarded-For", client), http.StatusOK)
 	for _, l := range s.page(t, in("/mailbox")).Find(".letter").EachIter() {
-		if strings.Contains(l.Text(), email) {
+		if strings.Contains(l.Text(), strings.ToLower(email)) {
 			return strings.TrimPrefix(l.Find("a").AttrOr("href", ""), s.URL)
 		}
 	}

@@ -50,6 +50,11 @@ type consoleRoute struct {
 	Kinds []catalog.OrganisationKind
 }
 
+// open reports whether a member may go there.
+func (r consoleRoute) open(a actor) bool {
+	return (len(r.Kinds) == 0 || slices.Contains(r.Kinds, a.Org.OrganisationKind)) && a.may(r.Action)
+}
+
 // consoleItem is an entry of the consoles' navigation.
 type consoleItem struct {
 	Key, Path string
@@ -74,7 +79,7 @@ var consoleItems = []consoleItem{
 	{"console.nav.requests", requestsPath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
 	{"console.nav.members", membersPath, account.SeeMembers, nil},
-	{"console.nav.audit", "/console/audit", account.SeeAudit, nil},
+	{"console.nav.audit", auditPath, account.SeeAudit, nil},
 }
 
 // consoleTask finds what an organisation has to do next.
@@ -86,7 +91,7 @@ func (s *Server) consoleRoutes() {
 	s.consoleRoute(http.MethodPost, "/console/about", account.EditListings, s.saveAbout)
 	s.consoleRoute(http.MethodPost, "/console/editing", account.SeeListings, s.beat)
 	s.memberRoutes()
-	s.consoleRoute(http.MethodGet, "/console/audit", account.SeeAudit, s.showAudit)
+	s.consoleRoute(http.MethodGet, auditPath, account.SeeAudit, s.showAudit)
 	s.moderationRoutes()
 	s.vocabularyRoutes()
 	s.organisationRoutes()
@@ -107,7 +112,8 @@ func (s *Server) consoleRoutes() {
 // consoleRoute adds a page or an act of the consoles: only members of an
 // organisation of the kinds, in a role that may take the action, reach it.
 func (s *Server) consoleRoute(method, path string, action account.Action, h consoleHandler, kinds ...catalog.OrganisationKind) {
-	s.consoleTable = append(s.consoleTable, consoleRoute{method, path, action, kinds})
+	route := consoleRoute{method, path, action, kinds}
+	s.consoleTable = append(s.consoleTable, route)
 	s.echo.Add(method, path, func(c echo.Context) error {
 		if !slices.Contains(consoleLanguages, langOf(c)) && method == http.MethodGet {
 			return c.Redirect(http.StatusSeeOther, c.Request().URL.RequestURI())
@@ -122,7 +128,7 @@ func (s *Server) consoleRoute(method, path string, action account.Action, h cons
 			return s.redirect(c, "/console/organisation")
 		case !a.Strong():
 			return s.proveMore(c)
-		case len(kinds) > 0 && !slices.Contains(kinds, a.Org.OrganisationKind), !a.may(action):
+		case !route.open(a):
 			return fault.New(fault.Forbidden, "Your role in this organisation does not allow this. Ask an owner of it.").WithCode("console.forbidden")
 		}
 		return h(c, a)
@@ -229,28 +235,6 @@ func (s *Server) chooseOrganisation(c echo.Context) error {
 		return err
 	}
 	return s.redirect(c, consolePath)
-}
-
-// auditPage is how many lines of the audit trail a page shows.
-const auditPage = 50
-
-func (s *Server) showAudit(c echo.Context, a actor) error {
-	p, frame := s.consolePage(c, a, "")
-	p.Title = p.T("console.nav.audit")
-	filter := account.AuditFilter{Owner: a.Org.ID}
-	if a.Org.OrganisationKind == catalog.Operator {
-		filter = account.AuditFilter{Owner: c.QueryParam("owner"), Thing: c.QueryParam("thing"), Actor: c.QueryParam("actor")}
-	}
-	lines, next, err := s.Audit.Find(c.Request().Context(), filter, auditPage, c.QueryParam("after"))
-	if err != nil {
-		return err
-	}
-	l := templates.List{Path: "/console/audit", Query: c.QueryParams(), Next: next, Empty: p.T("console.audit.empty"),
-		Columns: []templates.ListColumn{{Label: p.T("console.audit.at")}, {Label: p.T("console.audit.actor")}, {Label: p.T("console.audit.action")}, {Label: p.T("console.audit.thing")}, {Label: p.T("console.audit.reason")}}}
-	for _, line := range lines {
-		l.Rows = append(l.Rows, templates.ListRow{Cells: []string{p.Time(line.At), line.Actor, line.Action, line.Thing, strings.TrimSpace(line.Reason + " " + line.Detail)}})
-	}
-	return s.ok(c, templates.ConsoleList(p, frame, l))
 }
 
 // demoPeople are whom a visitor of a demonstration may look around as, with
