@@ -17,9 +17,6 @@ import (
 func (s *testServer) newOrganisation(t testing.TB, id string, kind catalog.OrganisationKind) catalog.Organisation {
 	t.Helper()
 	org := catalog.Organisation{ID: id, Name: catalog.Text{"en": "Test " + id}, OrganisationKind: kind, Languages: []string{"en"}, Demo: true}
-	if kind == catalog.HospitalDepartment {
-		org.HospitalID = "demo-hospital"
-	}
 	if _, err := s.Catalog.Organisations.Publish(t.Context(), org, catalog.Edit{Author: "test"}); err != nil {
 		t.Fatal(err)
 	}
