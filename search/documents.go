@@ -645,6 +645,7 @@ func (s source) hospitalFacets(ctx context.Context, b *builder, h catalog.Hospit
 	b.facet("district", h.District)
 	if h.PilotUnit != nil && *h.PilotUnit {
 		b.facet("pilot", "yes")
+		b.facet("designation", h.PilotScheme)
 	}
 	for _, c := range catalog.ShownClaims(h.Claims, s.now()) {
 		switch {

@@ -86,7 +86,7 @@ const (
 
 // mappingVersion changes with what documents are made of. The fingerprint
 // adds the vocabulary, whose words are in the documents.
-const mappingVersion = 5
+const mappingVersion = 6
 
 func (e *Engine) fingerprint() string {
 	return strconv.Itoa(mappingVersion) + "-" + strconv.FormatUint(e.vocab.print, 16)

@@ -187,7 +187,26 @@ func (c *facetCounter) facets() []Facet {
 			values = c.arranged(i, keys[i], counts)
 		}
 		if len(values) > 0 {
-			out = append(out, Facet{Name: name, Values: values})
+			listed := listed(values)
+			out = append(out, Facet{Name: name, Values: listed, More: len(values) - len(listed)})
+		}
+	}
+	return out
+}
+
+// maxFacetValues bounds the values of a facet that are listed: nobody reads
+// more, and a page must stay light.
+const maxFacetValues = 100
+
+// listed returns the first values, and those chosen among the others.
+func listed(values []FacetValue) []FacetValue {
+	if len(values) <= maxFacetValues {
+		return values
+	}
+	out := values[:maxFacetValues:maxFacetValues]
+	for _, v := range values[maxFacetValues:] {
+		if v.Selected {
+			out = append(out, v)
 		}
 	}
 	return out

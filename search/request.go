@@ -143,6 +143,9 @@ type Why struct {
 type Facet struct {
 	Name   string
 	Values []FacetValue
+	// More is how many values there are that are not listed; any can be asked
+	// for all the same.
+	More int
 }
 
 // FacetValue is one choice of a facet.
@@ -178,16 +181,16 @@ const facetPrice = "price"
 
 // facetNames are the facets in the order in which they are shown.
 var facetNames = []string{
-	"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer",
+	"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "designation", "district", "language", "insurer",
 	"booking_class", "stay", "records_review", "package", "agency", "month", "days", facetPrice,
 }
 
 // facetsOf lists the facets of each kind.
 var facetsOf = map[catalog.Kind][]string{
 	catalog.KindTreatment: {"specialty", "service_type", "hospital", "booking_class", "stay"},
-	catalog.KindHospital:  {"specialty", "treatment", "service_type", "ownership", "pilot", "district", "language", "insurer", "records_review"},
-	catalog.KindOffering:  {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "stay", "records_review", "package", "agency", "month", facetPrice},
-	catalog.KindPackage:   {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "district", "language", "insurer", "booking_class", "agency", "month", "days", facetPrice},
+	catalog.KindHospital:  {"specialty", "treatment", "service_type", "ownership", "pilot", "designation", "district", "language", "insurer", "records_review"},
+	catalog.KindOffering:  {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "designation", "district", "language", "insurer", "booking_class", "stay", "records_review", "package", "agency", "month", facetPrice},
+	catalog.KindPackage:   {"specialty", "treatment", "service_type", "hospital", "ownership", "pilot", "designation", "district", "language", "insurer", "booking_class", "agency", "month", "days", facetPrice},
 }
 
 // FacetNames returns the facets of a kind in the order in which they are

@@ -28,7 +28,7 @@ var searchKinds = []catalog.Kind{catalog.KindOffering, catalog.KindPackage, cata
 const openFacets = 4
 
 // pageFacets are the facets that the page offers, most telling first.
-var pageFacets = []string{"specialty", "price", "stay", "days", "month", "hospital", "district", "ownership", "pilot", "language", "insurer",
+var pageFacets = []string{"specialty", "price", "stay", "days", "month", "hospital", "district", "ownership", "designation", "pilot", "language", "insurer",
 	"booking_class", "service_type", "records_review", "package", "agency", "treatment"}
 
 func (s *Server) searchRoutes(e *echo.Echo) {
@@ -63,6 +63,7 @@ func (s *Server) searchPage(c echo.Context) error {
 	// search engines.
 	p.NoIndex = len(req.Filters) > 0 || req.Page > 1
 	v := searchView(p, req, res, s.Search.Points(), func(facet, value string) string { return s.facetLabel(ctx, p, facet, value) })
+	s.nestTreatments(ctx, &v)
 	marks := marksOf(req.Query, res)
 	for _, hit := range res.Hits {
 		card, ok, err := s.cardOf(ctx, p, hit.Kind, hit.ID)
@@ -264,7 +265,11 @@ func facetViews(p templates.Page, req search.Request, res search.Result, label f
 		if i < 0 {
 			continue
 		}
-		f := templates.Facet{Name: name, Label: p.Or("facet."+name, name), Open: len(facets) < openFacets}
+		if name == "pilot" && len(req.Filters[name]) == 0 {
+			// The designation says the same, and which.
+			continue
+		}
+		f := templates.Facet{Name: name, Label: p.Or("facet."+name, name), Open: len(facets) < openFacets, More: res.Facets[i].More}
 		for _, value := range res.Facets[i].Values {
 			o := templates.Option{Value: value.Value, Label: label(name, value.Value), Count: value.Count, Selected: value.Selected}
 			f.Values = append(f.Values, o)
@@ -291,6 +296,36 @@ func facetViews(p templates.Page, req search.Request, res search.Result, label f
 		chips = append(chips, templates.Link{Label: p.Or("facet."+a.Facet, a.Facet) + ": " + label(a.Facet, a.Value), Path: searchPath(ignoring(req, a.Facet))})
 	}
 	return facets, chips
+}
+
+// nestTreatments puts the treatments to choose below their specialties; what
+// has none there stays a facet of its own.
+func (s *Server) nestTreatments(ctx context.Context, v *templates.SearchView) {
+	at := func(name string) int {
+		return slices.IndexFunc(v.Facets, func(f templates.Facet) bool { return f.Name == name })
+	}
+	specialties, treatments := at("specialty"), at("treatment")
+	if specialties < 0 || treatments < 0 {
+		return
+	}
+	rest := &v.Facets[treatments]
+	rest.Values = slices.DeleteFunc(rest.Values, func(o templates.Option) bool {
+		t, err := s.Catalog.Treatments.Get(ctx, o.Value)
+		if err != nil {
+			return false
+		}
+		for i, specialty := range v.Facets[specialties].Values {
+			if specialty.Value == t.Specialty {
+				o.Name = rest.Name
+				v.Facets[specialties].Values[i].Options = append(specialty.Options, o)
+				return true
+			}
+		}
+		return false
+	})
+	if len(rest.Values) == 0 {
+		v.Facets = slices.Delete(v.Facets, treatments, treatments+1)
+	}
 }
 
 // ignoring returns the request with the words that ask for a facet taken as
@@ -398,6 +433,8 @@ func (s *Server) facetLabel(ctx context.Context, p templates.Page, facet, value 
 		return p.Or("days."+value, value)
 	case "price":
 		return priceLabel(p, value)
+	case "designation":
+		return p.Or("pilot."+value, value)
 	case paramNear:
 		return s.pointName(p, value)
 	}
