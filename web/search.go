@@ -111,6 +111,9 @@ func parseSearch(q url.Values, lang, currency string) (search.Request, error) {
 		if err != nil || page < 1 {
 			return req, fault.New(fault.Invalid, "The page of a list is a number from 1.").WithCode("error.page_number")
 		}
+		if page > lastPage(search.MaxDepth) {
+			return req, fault.New(fault.NotFound, "These results have fewer pages.").WithCode("error.no_such_page")
+		}
 		req.Page = page
 	}
 	for _, name := range search.FacetNames(req.Kind) {

@@ -8,6 +8,40 @@ import (
 	"github.com/PuerkitoBio/goquery"
 )
 
+// Prices, orders and places in words are shown, each with a way to take it off.
+func TestPricesAndPlacesInWordsAreShown(t *testing.T) {
+	s := newTestServer(t)
+	doc := s.page(t, "/search?q=cheap+acupuncture+under+4000+usd+near+Yu+Garden")
+	if chips := doc.Find("a.chip:not(.clear)"); chips.Length() != 3 {
+		t.Errorf("chips are %q", chips.Text())
+	}
+	for _, name := range []string{"sort", "price", "near"} {
+		chip := doc.Find("a.chip:not(.clear)[href$='ignore=" + name + "'], a.chip:not(.clear)[href*='ignore=" + name + "&']")
+		if chip.Length() != 1 {
+			t.Fatalf("no way to take %s off", name)
+		}
+		if left := s.page(t, chip.AttrOr("href", "")).Find("a.chip:not(.clear)").Length(); left != 2 {
+			t.Errorf("without %s %d filters are left", name, left)
+		}
+	}
+	if doc.Find("#sort option[selected]").AttrOr("value", "") != "price" || doc.Find("#sort option[value='']").Length() != 0 {
+		t.Error("the order that the words ask for is not the one that is chosen")
+	}
+	if doc.Find("form.facets input[name=price][checked]").Length() != 1 {
+		t.Error("the price is not chosen")
+	}
+	if !strings.Contains(doc.Find("article.hit .points").First().Text(), "Yu Garden") {
+		t.Error("no distance is shown")
+	}
+	if note := s.page(t, "/search?q=acupuncture+under+10+usd").Find(".note").Text(); !strings.Contains(note, "under 10 usd") {
+		t.Errorf("what cannot be met is not said: %q", note)
+	}
+	nested := s.page(t, "/search?specialty=tcm").Find("details.narrower[open] input[name=treatment]")
+	if nested.Length() < 2 {
+		t.Errorf("%d treatments below the specialty", nested.Length())
+	}
+}
+
 // A filter that was read out of the query's words is shown and can be taken
 // off; what was chosen beside it stays.
 func TestFiltersInWordsCanBeTakenOff(t *testing.T) {
