@@ -115,19 +115,26 @@ func (s *Service) Price(ctx context.Context, c Choice) (Quote, error) {
 	if err != nil {
 		return Quote{}, err
 	}
-	o := offer{pkg: pkg}
+	starts, err := s.starts(ctx, c.PackageID)
+	if err != nil {
+		return Quote{}, err
+	}
+	var start catalog.Start
+	if i := slices.IndexFunc(starts, func(st catalog.Start) bool { return st.Key == c.StartKey }); i >= 0 {
+		start = starts[i]
+	}
+	return s.PriceOf(ctx, pkg, start, c)
+}
+
+// PriceOf prices a choice of a package as it is given, published or not, on a
+// start that need not exist: for those who build it. Errors: those of Price.
+func (s *Service) PriceOf(ctx context.Context, pkg catalog.Package, start catalog.Start, c Choice) (Quote, error) {
+	o := offer{pkg: pkg, start: start}
 	if err := s.medical(ctx, &o); err != nil {
 		return Quote{}, err
 	}
 	if err := sellable(o.class); err != nil {
 		return Quote{}, err
-	}
-	starts, err := s.starts(ctx, c.PackageID)
-	if err != nil {
-		return Quote{}, err
-	}
-	if i := slices.IndexFunc(starts, func(st catalog.Start) bool { return st.Key == c.StartKey }); i >= 0 {
-		o.start = starts[i]
 	}
 	q, err := price(o, c, s.cfg.Rates)
 	q.CreatedAt = s.now()

@@ -32,6 +32,7 @@ func (s *Server) agencyRoutes() {
 	route(http.MethodPost, one+"/consent", account.SubmitListings, s.askConsent)
 	route(http.MethodPost, one+"/copy", account.EditListings, s.copyPackage)
 	s.planRoutes()
+	s.termsRoutes()
 	s.textRoutes()
 	s.consoleTasks = append(s.consoleTasks, s.packageTasks)
 }
