@@ -97,19 +97,7 @@ func (s *Service) CloseDeparture(ctx context.Context, target string, moveBy time
 // missed: who claims a place looks for a closing afterwards, and the closing
 // was stored before the claims are listed here.
 func (s *Service) goOnClosing(ctx context.Context, c Closing) (Closing, error) {
-	prefix := c.Target + "_"
-	if _, _, isStart := catalog.ParseStartKey(c.Target); isStart {
-		prefix = c.Target + "/"
-	}
-	q := store.PrefixQuery(prefix)
-	q.Limit = store.MaxPage
-	var claims []store.Record[place]
-	err := s.places.Each(ctx, q, func(rec store.Record[place]) error {
-		if rec.Value.BookingID != "" {
-			claims = append(claims, rec)
-		}
-		return nil
-	})
+	claims, err := s.claimsOn(ctx, c.Target)
 	if err != nil {
 		return c, err
 	}
@@ -129,6 +117,69 @@ func (s *Service) goOnClosing(ctx context.Context, c Closing) (Closing, error) {
 		return nil
 	})
 	return rec.Value, err
+}
+
+// claimsOn lists the claimed places of a start date or of all starts of a
+// departure.
+func (s *Service) claimsOn(ctx context.Context, target string) ([]store.Record[place], error) {
+	prefix := target + "_"
+	if _, _, isStart := catalog.ParseStartKey(target); isStart {
+		prefix = target + "/"
+	}
+	q := store.PrefixQuery(prefix)
+	q.Limit = store.MaxPage
+	var claims []store.Record[place]
+	err := s.places.Each(ctx, q, func(rec store.Record[place]) error {
+		if rec.Value.BookingID != "" {
+			claims = append(claims, rec)
+		}
+		return nil
+	})
+	return claims, err
+}
+
+// BookingsOn returns the bookings that hold a place on a start date, named by
+// its key, or on any start of a departure, named by its id, in the order of
+// starts and places. Errors: those of the store.
+func (s *Service) BookingsOn(ctx context.Context, target string) ([]Booking, error) {
+	claims, err := s.claimsOn(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	var out []Booking
+	seen := map[string]bool{}
+	for _, rec := range claims {
+		id := rec.Value.BookingID
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		b, err := s.load(ctx, id)
+		if fault.Is(err, fault.NotFound) { // a claim whose booking was never written
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// ClosingOf returns the closing of a start date or of its whole departure. It
+// reports false where it is open.
+func (s *Service) ClosingOf(ctx context.Context, target string) (Closing, bool, error) {
+	targets := []string{target}
+	if departure, _, isStart := catalog.ParseStartKey(target); isStart {
+		targets = append(targets, departure)
+	}
+	for _, t := range targets {
+		rec, err := s.closings.Get(ctx, t)
+		if err == nil || !fault.Is(err, fault.NotFound) {
+			return rec.Value, err == nil, err
+		}
+	}
+	return Closing{}, false, nil
 }
 
 // tellClosed writes the closing into the log of a booking, once.
@@ -168,14 +219,8 @@ func (s *Service) goOnClosings(ctx context.Context) error {
 // closed reports whether a start date takes no bookings any more because it,
 // or its whole departure, was closed.
 func (s *Service) closed(ctx context.Context, startKey string) (bool, error) {
-	departure, _, _ := catalog.ParseStartKey(startKey)
-	for _, target := range []string{startKey, departure} {
-		_, err := s.closings.Get(ctx, target)
-		if err == nil || !fault.Is(err, fault.NotFound) {
-			return err == nil, err
-		}
-	}
-	return false, nil
+	_, closed, err := s.ClosingOf(ctx, startKey)
+	return closed, err
 }
 
 // closedDates returns the targets of all closings of a departure: start keys,

@@ -29,7 +29,7 @@ type PackageHead struct {
 }
 
 // packageTabs are the pages of a package, in the order of the work.
-var packageTabs = []string{"", "plan", "price", "conditions", "texts"}
+var packageTabs = []string{"", "plan", "price", "conditions", "texts", "departures", "preview", "history"}
 
 func (h PackageHead) path(tab string) string {
 	if tab == "" {

@@ -33,6 +33,8 @@ func (s *Server) agencyRoutes() {
 	route(http.MethodPost, one+"/copy", account.EditListings, s.copyPackage)
 	s.planRoutes()
 	s.termsRoutes()
+	s.departureRoutes()
+	s.agencyBookingRoutes()
 	s.textRoutes()
 	s.consoleTasks = append(s.consoleTasks, s.packageTasks)
 }

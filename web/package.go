@@ -82,9 +82,20 @@ type packageFacts struct {
 }
 
 func (s *Server) packageFacts(ctx context.Context, id string) (f packageFacts, err error) {
-	if f.pkg, err = s.Catalog.Packages.Get(ctx, id); err != nil {
+	pkg, err := s.Catalog.Packages.Get(ctx, id)
+	if err != nil {
 		return f, err
 	}
+	if f, err = s.factsOf(ctx, pkg); err != nil {
+		return f, err
+	}
+	f.starts, err = s.Checkout.Starts(ctx, id)
+	return f, err
+}
+
+// factsOf gathers what the catalogue has to say of a package, published or not.
+func (s *Server) factsOf(ctx context.Context, pkg catalog.Package) (f packageFacts, err error) {
+	f.pkg = pkg
 	if f.agency, err = s.Catalog.Organisations.Get(ctx, f.pkg.AgencyID); err != nil {
 		return f, err
 	}
@@ -107,9 +118,6 @@ func (s *Server) packageFacts(ctx context.Context, id string) (f packageFacts, e
 		return f, err
 	}
 	if f.stay, err = s.Catalog.Stay(ctx, f.pkg); err != nil {
-		return f, err
-	}
-	if f.starts, err = s.Checkout.Starts(ctx, id); err != nil {
 		return f, err
 	}
 	f.places, err = published(ctx, s, s.Catalog.Places)
