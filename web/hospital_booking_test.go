@@ -86,7 +86,7 @@ func TestHospitalAnswersABooking(t *testing.T) {
 			t.Errorf("%s is not in the audit trail", action)
 		}
 	}
-	if got := text(s.page(t, path, "Cookie", owner).Find(".history")); !strings.Contains(got, "Minus six.") {
+	if got := text(s.page(t, path, "Cookie", owner).Find(".revisions")); !strings.Contains(got, "Minus six.") {
 		t.Errorf("the log says %q", got)
 	}
 }

@@ -126,7 +126,7 @@ func TestOfferingFromDraftToPatients(t *testing.T) {
 	if got := text(s.page(t, "/offerings/"+id).Find("main")); strings.Contains(got, "on a Tuesday") {
 		t.Error("patients see what nobody approved")
 	}
-	if n := doc.Find(".history > li").Length(); n != 5 {
+	if n := doc.Find(".revisions > li").Length(); n != 5 {
 		t.Errorf("%d steps in the history, want created, saved, submitted, published, changed", n)
 	}
 	claims := l.Value.Claims

@@ -43,6 +43,18 @@ var consoleTypes = map[string]map[string]string{
 		"whom to be":   "/console/organisation",
 		"account":      "/account",
 	},
+	"hospital": {
+		"to do of a hospital": "/console",
+		"offerings":           "/console/offerings",
+		"new offering":        "/console/offerings/new?q=icl",
+		"own offering":        "/console/offerings/icl-at-demo-hospital",
+		"offering editor":     "/console/offerings/icl-at-demo-hospital/edit",
+		"offering preview":    "/console/offerings/icl-at-demo-hospital/preview/ar",
+		"bookings":            "/console/cases",
+		"hospital profile":    "/console/hospital",
+		"hospital editor":     "/console/hospital/edit",
+		"packages to approve": "/console/requests",
+	},
 }
 
 // No page of the consoles breaks a rule of axe-core, wide or narrow.
@@ -54,6 +66,10 @@ func TestConsoleAccessibility(t *testing.T) {
 		b.size(1280, 900)
 		b.open(base + "/sign-in")
 		b.follow("button[value=" + who + "]")
+		if who == "hospital" {
+			b.open(base + "/console/offerings/new?q=icl") // to have one to look at
+			b.follow("input[name=treatment][value=icl] + button")
+		}
 		for name, path := range pages {
 			b.size(1280, 900)
 			if status := b.open(base + path); status != http.StatusOK {
