@@ -233,7 +233,7 @@ func icdParent(w string) string {
 }
 
 // key returns the phrase key of a run in one language, empty where the run has
-// nothing of it or begins or ends with one of its stop words.
+// nothing of it or begins or ends with a word that the key leaves out.
 func (p *plan) key(li, from, to int) string {
 	l := languages[li]
 	if p.stems[li] == nil {
@@ -242,8 +242,8 @@ func (p *plan) key(li, from, to int) string {
 			p.stems[li][i] = l.stem(t)
 		}
 	}
-	first, last := p.tokens[from], p.tokens[to-1]
-	if to-from > 1 && (l.stop[first.text] || l.stop[last.text]) {
+	drop := l.droppable(p.tokens[from:to])
+	if drop(p.tokens[from]) || drop(p.tokens[to-1]) {
 		return ""
 	}
 	own := l.code == restCode
@@ -252,11 +252,11 @@ func (p *plan) key(li, from, to int) string {
 	for i := from; i < to; i++ {
 		t := p.tokens[i]
 		own = own || t.script == l.script
-		if to-from > 1 && l.stop[t.text] {
+		if drop(t) {
 			continue
 		}
 		b.WriteByte(' ')
-		if to-from == 1 && l.stop[t.text] {
+		if l.stop[t.text] {
 			b.WriteString(t.text)
 		} else {
 			b.WriteString(p.stems[li][i])

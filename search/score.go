@@ -248,7 +248,7 @@ func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
 	}
 	if s.entry.sure() {
 		for _, d := range out.touched {
-			if hit.val[d] == 0 && !sc.snap.plain[d] {
+			if hit.val[d] < surely && !sc.snap.plain[d] {
 				out.val[d] *= partFactor
 			}
 		}

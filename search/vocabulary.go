@@ -246,20 +246,52 @@ func phraseKeys(l *language, text string) []string {
 }
 
 // phraseKey joins the language and the stems of tokens. Stop words are left out
-// unless there is nothing else.
+// where two words or more are left; of a single one only articles are, since
+// "at night" is not "night".
 func phraseKey(l *language, tokens []token) (string, int) {
+	drop := l.droppable(tokens)
 	var parts []string
 	for _, t := range tokens {
-		if !l.stop[t.text] {
+		switch {
+		case drop(t):
+		case l.stop[t.text]:
+			parts = append(parts, t.text)
+		default:
 			parts = append(parts, l.stem(t))
 		}
 	}
-	if len(parts) == 0 {
-		for _, t := range tokens {
-			parts = append(parts, t.text)
+	return l.code + " " + strings.Join(parts, " "), len(parts)
+}
+
+// articles say nothing in any of the languages that have them.
+var articles = func() map[string]bool {
+	m := map[string]bool{}
+	for _, w := range strings.Fields("the a an le la les un une des du el los las una del der die das den dem ein eine il lo gli i o os as um uma my mi mon ma mes mein meine") {
+		m[w] = true
+	}
+	return m
+}()
+
+// droppable returns which of the tokens of a phrase are left out of its key.
+func (l *language) droppable(tokens []token) func(token) bool {
+	content, others := 0, 0
+	for _, t := range tokens {
+		switch {
+		case !l.stop[t.text]:
+			content++
+		case !articles[t.text]:
+			others++
 		}
 	}
-	return l.code + " " + strings.Join(parts, " "), len(parts)
+	return func(t token) bool {
+		switch {
+		case !l.stop[t.text] || content == 0:
+			return false
+		case content == 1 && others > 0:
+			return articles[t.text]
+		}
+		return true
+	}
 }
 
 func (p *phrasebook) put(lang, text string, refs []ref, label catalog.Text) *entry {
