@@ -36,6 +36,9 @@ type plan struct {
 	sure bool
 	// unknown is the number of runs of words that no phrase covers.
 	unknown int
+	// lookIn are the indexes of languages in the order in which the phrase book
+	// is asked: the likely ones first.
+	lookIn []int
 	// stems of the tokens by language, made when first asked for.
 	stems [][]string
 }
@@ -43,6 +46,10 @@ type plan struct {
 // noiseFactor is the weight of a word that says little beside one that says
 // something.
 const noiseFactor = 0.12
+
+// grownFactor is the weight of what a phrase means of a grown-up where the query
+// speaks of a child.
+const grownFactor = 0.7
 
 // wishFactor is the weight of a wish about the place (English spoken, private)
 // beside what is to be treated.
@@ -56,6 +63,7 @@ func newPlan(book *phrasebook, query, lang string) *plan {
 		p.tokens = p.tokens[:maxTokens]
 	}
 	p.lang = detect(p.tokens, languageOf(lang))
+	p.lookIn = lookOrder(p.lang)
 	p.stop = make([]bool, len(p.tokens))
 	left := 0
 	for i, t := range p.tokens {
@@ -69,8 +77,44 @@ func newPlan(book *phrasebook, query, lang string) *plan {
 	}
 	p.spans = p.divide(book, 0, len(p.tokens), book.longest)
 	p.unknown = len(p.leaves())
+	p.young()
 	p.sure = slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && s.entry.sure() })
 	return p
+}
+
+// lookOrder returns the indexes of languages with those first that a query in a
+// language is likely to have words of: other scripts, the language itself,
+// English and the rest.
+func lookOrder(own *language) []int {
+	var first, others []int
+	for i, l := range languages {
+		if l.script != latin || l == own || l.code == "en" {
+			first = append(first, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	return append(first, others...)
+}
+
+// young turns phrases to what they mean of a child where the query speaks of
+// one.
+func (p *plan) young() {
+	if !slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && s.entry.child }) {
+		return
+	}
+	for _, s := range p.spans {
+		if s.entry == nil || len(s.entry.young) == 0 {
+			continue
+		}
+		e := *s.entry
+		e.refs = make([]ref, len(e.refs))
+		for i, r := range s.entry.refs {
+			e.refs[i] = ref{r.tag, r.weight * grownFactor}
+		}
+		e.merge(e.young, nil)
+		s.entry = &e
+	}
 }
 
 // factor is the weight of a span: what it was given, less for what is likely
@@ -80,8 +124,8 @@ func (p *plan) factor(s *span) float32 {
 	if s.entry != nil {
 		return f
 	}
-	if p.sure && p.unknown > talk {
-		f *= talk / float32(p.unknown)
+	if p.sure {
+		f *= talkFactor * min(1, talk/float32(p.unknown))
 	}
 	if s.to-s.from == 1 && len(p.tokens) > 1 && p.tokens[s.from].script == unbroken {
 		f *= singleFactor
@@ -191,9 +235,15 @@ func (p *plan) lookUp(book *phrasebook, from, to int) *entry {
 	}
 	var found *entry
 	shared := false
-	for li, l := range languages {
+	for _, li := range p.lookIn {
+		l := languages[li]
 		if !mixed && l.script != unbroken && l.code != restCode {
 			continue
+		}
+		// Words of another language that look alike are not meant where the
+		// query's own has the phrase.
+		if found != nil && l.script == latin && l != p.lang && l.code != "en" {
+			break
 		}
 		key := p.key(li, from, to)
 		if key == "" {

@@ -38,13 +38,17 @@ const partFactor = 0.6
 // what it has to do with.
 const surely = 0.7
 
+// talkFactor is the weight of words unknown to the vocabulary beside phrases
+// that surely say what is looked for.
+const talkFactor = 0.4
+
 // talk is the number of words unknown to the vocabulary that a query may have
 // before they count for less: who tells a story does not look for each word.
 const talk = 3
 
 // singleFactor is the weight of a lone character of unbroken script among
 // others: it is seldom a word.
-const singleFactor = 0.4
+const singleFactor = 0.2
 
 // offTopicFactor is the weight of a phrase that is off topic.
 const offTopicFactor = 2
@@ -133,7 +137,7 @@ func idf(df float32, n int) float32 {
 func (sc *scorer) run(spans []*span, out *scores) possible {
 	var total possible
 	for _, s := range spans {
-		if s.entry == nil && len(s.parts) == 0 && s.factor == 1 {
+		if s.entry == nil && len(s.parts) == 0 && sc.plan.factor(s) == 1 {
 			total.add(sc.words(s, out))
 			continue
 		}

@@ -16,6 +16,8 @@ const (
 	// confident is the share of what a query says that a hit must answer to be
 	// shown at all.
 	confident = 0.27
+	// confidentOff is the same beside words that are off topic.
+	confidentOff = 0.35
 	// Less is enough where a phrase surely says what is looked for, since the
 	// rest is talk then, and more is needed where the vocabulary knows nothing.
 	confidentSure, confidentWords = 0.15, 0.5
@@ -208,11 +210,15 @@ func (q *query) find(p *plan, feedback bool) ([]ranked, error) {
 // confident is the share of what the query says that the best answer must
 // reach.
 func (p *plan) confident() float32 {
-	if p.sure {
+	off := slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && s.entry.off })
+	if p.sure && !off {
 		return confidentSure
 	}
-	if slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && len(s.entry.refs) > 0 }) {
+	if !off && slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && len(s.entry.refs) > 0 }) {
 		return confident
+	}
+	if off {
+		return confidentOff
 	}
 	return confidentWords
 }

@@ -77,7 +77,11 @@ func (p *plan) doubt(typed *plan) {
 // put right: where a run that nothing knows is but one character away from a
 // single phrase, and no text has the run as it stands.
 func (snap *snapshot) mendCharacters(p *plan) (string, error) {
-	for _, s := range p.leaves() {
+	runs := p.leaves()
+	if len(runs) > 0 && len(p.tokens) <= maxPaired {
+		runs = []*span{{from: 0, to: len(p.tokens)}}
+	}
+	for _, s := range runs {
 		if s.to-s.from < minGapped || p.tokens[s.from].script != unbroken {
 			continue
 		}
@@ -85,7 +89,7 @@ func (snap *snapshot) mendCharacters(p *plan) (string, error) {
 			for i := s.from; i+n <= s.to; i++ {
 				run := p.tokens[i : i+n]
 				// A pair in a longer text is too easily one off by chance.
-				if n == minGapped && len(p.tokens) > maxTyped || slices.ContainsFunc(run, isNumeral) {
+				if n == minGapped && len(p.tokens) > maxPaired || slices.ContainsFunc(run, isNumeral) {
 					continue
 				}
 				phrase := snap.book.mend(run)
@@ -108,6 +112,10 @@ func (snap *snapshot) mendCharacters(p *plan) (string, error) {
 func isNumeral(t token) bool {
 	return strings.Contains("〇一二三四五六七八九十百千万", t.text)
 }
+
+// maxPaired is the longest query in which one of a pair of characters is put
+// right.
+const maxPaired = 3
 
 // mend returns the only phrase that is one character away from a run, empty
 // where there is none or several.

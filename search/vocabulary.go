@@ -33,6 +33,9 @@ type concept struct {
 	noise bool
 	// off words say that something is looked for that is not here.
 	off bool
+	// child words speak of a child; young is what the concept then points at.
+	child bool
+	young []ref
 }
 
 // vocabulary is the curated table.
@@ -75,6 +78,10 @@ func loadVocabulary() (*vocabulary, error) {
 	return v, nil
 }
 
+// youngMark stands before what a concept points at where the query speaks of a
+// child.
+const youngMark = "young="
+
 // parse reads a table: the first line names the languages of the columns after
 // the first, which holds what the row points at. Terms are parted by "|"; in
 // the last column, "other", each names its language: "de:Hüfte".
@@ -101,12 +108,20 @@ func (v *vocabulary) parse(name, body string) error {
 			case "off":
 				c.off = true
 				continue
+			case "child":
+				c.child = true
+				continue
 			}
+			target, young := strings.CutPrefix(target, youngMark)
 			tag, weight, err := parseTarget(target)
 			if err != nil {
 				return fmt.Errorf("search: vocabulary: %s:%d: %w", name, i+1, err)
 			}
-			c.refs = append(c.refs, ref{tag, weight})
+			if young {
+				c.young = append(c.young, ref{tag, weight * weightConcept})
+			} else {
+				c.refs = append(c.refs, ref{tag, weight})
+			}
 		}
 		for j, cell := range cells[1:] {
 			for _, term := range strings.Split(cell, "|") {
@@ -158,6 +173,9 @@ type entry struct {
 	upper bool
 	// name says that the phrase is the very name of something.
 	name bool
+	// child entries speak of a child; young is what the entry then points at.
+	child bool
+	young []ref
 }
 
 // wish reports whether the phrase asks for a property of the place.
@@ -368,6 +386,8 @@ func (p *phrasebook) concepts(list []concept) {
 			if e := p.put(t.Lang, t.Text, refs, label); e != nil {
 				e.noise = e.noise || c.noise
 				e.off = e.off || c.off
+				e.child = e.child || c.child
+				e.young = append(e.young, c.young...)
 			}
 			if languageOf(t.Lang).code == "zh" && !c.noise && !c.off {
 				p.pinyin(t.Text, refs, label)
