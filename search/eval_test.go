@@ -109,7 +109,13 @@ func open(t testing.TB, cat *catalog.Catalog, dir string) *search.Engine {
 
 // TestRelevance holds the quality of results on judged queries.
 func TestRelevance(t *testing.T) {
-	file, err := os.Open(filepath.Join("testdata", "queries.tsv"))
+	for _, name := range []string{"queries.tsv", "heldout.tsv", "heldout2.tsv"} {
+		t.Run(name, func(t *testing.T) { relevance(t, name) })
+	}
+}
+
+func relevance(t *testing.T, name string) {
+	file, err := os.Open(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}

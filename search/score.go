@@ -50,8 +50,14 @@ const talk = 3
 // others: it is seldom a word.
 const singleFactor = 0.2
 
-// offTopicFactor is the weight of a phrase that is off topic.
-const offTopicFactor = 2
+// curatedShare is the share of the best text's score that the best curated
+// offering may have where most offerings come with texts of their own and one
+// of these answers the query: who searches a collection means its texts.
+const (
+	curatedShare = 0.5
+	// textAnswers is the share of a query that a text must answer for that.
+	textAnswers = 0.15
+)
 
 // plainFactor is the least weight of a word in plain documents, where the
 // vocabulary cannot know which words say little.
@@ -157,7 +163,7 @@ func (sc *scorer) span(s *span, out *scores) possible {
 	var p possible
 	if s.entry != nil && s.entry.off && !sc.written(s) {
 		for k := range p {
-			p[k] = offTopicFactor * idf(0, sc.snap.count[k])
+			p[k] = idf(0, sc.snap.count[k])
 		}
 		return p
 	}
@@ -181,9 +187,10 @@ func (sc *scorer) span(s *span, out *scores) possible {
 		}
 	}
 	if f := sc.plan.factor(s); f != 1 {
+		// The vocabulary cannot tell talk from matter in texts of their own.
 		for _, d := range out.touched {
 			if sc.snap.plain[d] {
-				out.val[d] *= max(f, plainFactor)
+				out.val[d] *= max(s.factor, plainFactor)
 			} else {
 				out.val[d] *= f
 			}
@@ -238,19 +245,23 @@ func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
 			}
 		}
 	}
-	var df [kindCount]float32
-	var most possible
+	// How telling a phrase is shows among the entries that the vocabulary is
+	// about: few of them beside a million texts would seem too rare.
+	var df, dfCurated [kindCount]float32
 	for _, d := range hit.touched {
 		if k := sc.snap.kind[d]; k != noKind {
 			df[k] += hit.val[d]
-			most[k] = max(most[k], hit.val[d])
+			if !sc.snap.plain[d] {
+				dfCurated[k] += hit.val[d]
+			}
 		}
 	}
-	var weight possible
+	var weight, weightPlain possible
 	for k := range weight {
-		weight[k] = idf(df[k], sc.snap.count[k])
+		weight[k] = idf(dfCurated[k], sc.snap.curated[k])
+		weightPlain[k] = min(weight[k], idf(df[k], sc.snap.count[k]))
 	}
-	if s.entry.sure() {
+	if s.entry.treats() && s.entry.sure() {
 		for _, d := range out.touched {
 			if hit.val[d] < surely && !sc.snap.plain[d] {
 				out.val[d] *= partFactor
@@ -264,6 +275,9 @@ func (sc *scorer) refs(s *span, out *scores) (possible, bool) {
 			continue
 		}
 		v := hit.val[d] * weight[k]
+		if sc.snap.plain[d] {
+			v = hit.val[d] * weightPlain[k]
+		}
 		if whole && hit.val[d] >= weightName {
 			// The whole query is the very name: more than all its words.
 			out.add(d, v)

@@ -16,8 +16,6 @@ const (
 	// confident is the share of what a query says that a hit must answer to be
 	// shown at all.
 	confident = 0.27
-	// confidentOff is the same beside words that are off topic.
-	confidentOff = 0.35
 	// Less is enough where a phrase surely says what is looked for, since the
 	// rest is talk then, and more is needed where the vocabulary knows nothing.
 	confidentSure, confidentWords = 0.15, 0.5
@@ -75,6 +73,15 @@ func (e *Engine) timeLimit() time.Duration {
 func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Result, error) {
 	q := &query{ctx: ctx, snap: snap, req: req, typed: req.Query, filters: snap.filters(req.Filters), feedBack: req.Kind == catalog.KindOffering && !e.noFeedback}
 	defer q.release()
+	if q.feedBack && !req.NoFilters && snap.texts() {
+		if err := q.match(); err != nil {
+			return Result{}, err
+		}
+		// Words such as "cheap" or "English" are no wishes where texts have them.
+		if req.NoFilters = q.text; !q.text {
+			q.matched = q.matched[:0]
+		}
+	}
 	var wishes []Applied
 	if !req.NoFilters {
 		asked := readAsked(snap.book, req.Query, cmp.Or(req.Currency, e.cfg.Rates.Base))
@@ -85,8 +92,10 @@ func (e *Engine) search(ctx context.Context, snap *snapshot, req Request) (Resul
 	if err != nil {
 		return Result{}, err
 	}
-	if err := q.match(); err != nil {
-		return Result{}, err
+	if !q.text {
+		if err := q.match(); err != nil {
+			return Result{}, err
+		}
 	}
 	if q.plan != nil && !req.NoFilters {
 		wishes = append(wishes, q.plan.wishes(e.cfg.Now().In(catalog.Shanghai))...)
@@ -130,6 +139,8 @@ type query struct {
 	matched []ranked
 	// passed are those of the kind that pass the filters, hits the page of them.
 	passed, hits []ranked
+	// text says that the text of a plain offering answers best.
+	text bool
 	// partial says that time ran out.
 	partial bool
 }
@@ -186,6 +197,7 @@ func (q *query) find(p *plan, feedback bool) ([]ranked, error) {
 		return nil, sc.err
 	}
 	q.partial = q.partial || q.ctx.Err() != nil
+	q.text = snap.texts() && snap.favourTexts(all, total[offeringKind])
 	var best [kindCount]float32
 	for _, d := range all.touched {
 		if k := snap.kind[d]; k != noKind && !snap.plain[d] {
@@ -207,6 +219,32 @@ func (q *query) find(p *plan, feedback bool) ([]ranked, error) {
 	return out, nil
 }
 
+// favourTexts lowers curated offerings below the plain ones that answer a query
+// of the given weight, and reports whether one does.
+func (snap *snapshot) favourTexts(all *scores, total float32) bool {
+	var plain, curated float32
+	for _, d := range all.touched {
+		switch {
+		case snap.kind[d] != offeringKind:
+		case snap.plain[d]:
+			plain = max(plain, all.val[d])
+		default:
+			curated = max(curated, all.val[d])
+		}
+	}
+	if plain == 0 || plain < textAnswers*total {
+		return false
+	}
+	if most := curatedShare * plain; curated > most {
+		for _, d := range all.touched {
+			if snap.kind[d] == offeringKind && !snap.plain[d] {
+				all.val[d] *= most / curated
+			}
+		}
+	}
+	return true
+}
+
 // confident is the share of what the query says that the best answer must
 // reach.
 func (p *plan) confident() float32 {
@@ -214,11 +252,8 @@ func (p *plan) confident() float32 {
 	if p.sure && !off {
 		return confidentSure
 	}
-	if !off && slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && len(s.entry.refs) > 0 }) {
+	if slices.ContainsFunc(p.spans, func(s *span) bool { return s.entry != nil && len(s.entry.refs) > 0 }) {
 		return confident
-	}
-	if off {
-		return confidentOff
 	}
 	return confidentWords
 }

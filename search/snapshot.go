@@ -78,6 +78,8 @@ type snapshot struct {
 
 	// count of documents per kind.
 	count [kindCount]int
+	// curated is the number of those that are not plain.
+	curated [kindCount]int
 	// average length per field and kind; a field that is absent here is in no
 	// document.
 	average map[string]*[kindCount]float32
@@ -235,9 +237,12 @@ func (s *snapshot) readColumns(before *snapshot) error {
 			}
 		}
 	}
-	for _, k := range s.kind {
+	for d, k := range s.kind {
 		if k != noKind {
 			s.count[k]++
+			if !s.plain[d] {
+				s.curated[k]++
+			}
 		}
 	}
 	for id := range s.values {
@@ -422,3 +427,6 @@ func (s *snapshot) readLengths(i int) error {
 	}
 	return nil
 }
+
+// texts reports whether most offerings come with texts of their own.
+func (s *snapshot) texts() bool { return 2*s.curated[offeringKind] < s.count[offeringKind] }
