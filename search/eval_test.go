@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -335,3 +337,75 @@ func TestFirstHit(t *testing.T) {
 
 // firstHitSlack is the share of queries that may miss.
 const firstHitSlack = 0.03
+
+// A typing error in a query costs next to nothing: no more than typoShare of
+// the quality.
+func TestTypingErrors(t *testing.T) {
+	for _, name := range []string{"heldout.tsv", "heldout2.tsv"} {
+		file, err := os.Open(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		judgements, _, err := search.ReadJudgements(file)
+		file.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		var clean, typed []search.Judgement
+		for _, j := range judgements {
+			if wrong := mistyped(j.Query, random); wrong != "" && len(j.Grades) > 0 && j.Kind != "typo" {
+				clean = append(clean, j)
+				j.Query = wrong
+				typed = append(typed, j)
+			}
+		}
+		var quality [2]float64
+		for i, part := range [][]search.Judgement{clean, typed} {
+			cases, err := seeded(t).Evaluate(t.Context(), part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			quality[i] = search.Summarize(cases)[0].NDCG10
+		}
+		t.Logf("%s: nDCG@10 %.3f, mistyped %.3f over %d", name, quality[0], quality[1], len(clean))
+		if quality[1] < typoShare*quality[0] {
+			t.Errorf("%s: nDCG@10 fell from %.3f to %.3f by typing errors", name, quality[0], quality[1])
+		}
+	}
+}
+
+const typoShare = 0.95
+
+// mistyped changes the longest word of a query as fingers do: two letters in
+// the wrong order, one left out, doubled, or another one. It returns nothing
+// where no word is long enough or the script has no letters to mistype.
+func mistyped(query string, random *rand.Rand) string {
+	words := strings.Fields(query)
+	longest := 0
+	for i, w := range words {
+		if utf8.RuneCountInString(w) > utf8.RuneCountInString(words[longest]) {
+			longest = i
+		}
+	}
+	w := []rune(words[longest])
+	if len(w) < 5 || slices.ContainsFunc(w, func(r rune) bool { return !unicode.IsLetter(r) || r > 0x6ff }) {
+		return ""
+	}
+	i := 1 + random.IntN(len(w)-2)
+	switch random.IntN(4) {
+	case 0:
+		w[i], w[i+1] = w[i+1], w[i]
+	case 1:
+		w = slices.Delete(w, i, i+1)
+	case 2:
+		w = slices.Insert(w, i, w[i])
+	default:
+		w[i] = w[random.IntN(len(w))]
+	}
+	if string(w) == words[longest] {
+		return ""
+	}
+	words[longest] = string(w)
+	return strings.Join(words, " ")
+}
