@@ -92,11 +92,12 @@ func newBuilder() *builder {
 	return &builder{fields: map[string]*termField{}, stored: map[string][]byte{}}
 }
 
-// field returns a field of the document. Text is counted and not stored.
-func (b *builder) field(name string, options index.FieldIndexingOptions) *termField {
+// field returns a field of the document, made with room for so many terms. Text
+// is counted and not stored.
+func (b *builder) field(name string, options index.FieldIndexingOptions, room int) *termField {
 	f := b.fields[name]
 	if f == nil {
-		f = &termField{name: name, options: index.IndexField | options, terms: index.TokenFrequencies{}}
+		f = &termField{name: name, options: index.IndexField | options, terms: make(index.TokenFrequencies, room)}
 		b.fields[name] = f
 	}
 	return f
@@ -110,7 +111,7 @@ func (b *builder) add(c class, tag, text string) {
 	var terms *termField
 	count := func(term string) {
 		if terms == nil {
-			terms = b.field(l.fields[c], 0)
+			terms = b.field(l.fields[c], 0, len(tokens))
 			if len(terms.terms) == 0 {
 				terms.count(presence)
 			}
@@ -134,10 +135,15 @@ const minWord = 3
 // wordsOf puts the folded words as they were written into the dictionary of a
 // language, against which typing errors are corrected.
 func (b *builder) wordsOf(l *language, tokens []token) {
+	var words *termField
 	for _, t := range tokens {
-		if t.script != unbroken && utf8.RuneCountInString(t.text) >= minWord {
-			b.field(l.words, index.SkipFreqNorm).note(t.text)
+		if t.script == unbroken || utf8.RuneCountInString(t.text) < minWord {
+			continue
 		}
+		if words == nil {
+			words = b.field(l.words, index.SkipFreqNorm, len(tokens))
+		}
+		words.note(t.text)
 	}
 }
 
@@ -165,10 +171,13 @@ func guessTag(s string) string {
 	return "en"
 }
 
+// tagRoom is how many tags most documents have at most.
+const tagRoom = 32
+
 // tag adds one of the tags, which have doc values: a snapshot makes its columns
 // of them.
 func (b *builder) tag(sign, value string) {
-	b.field(tagField, index.DocValues|index.SkipFreqNorm).note(sign + value)
+	b.field(tagField, index.DocValues|index.SkipFreqNorm, tagRoom).note(sign + value)
 }
 
 func (b *builder) facet(name, value string) {
@@ -235,7 +244,7 @@ func (b *builder) names(t catalog.Text, others ...string) {
 	}
 	for _, s := range others {
 		for _, start := range nameStarts(s) {
-			b.field(nameStart, index.SkipFreqNorm).note(start)
+			b.field(nameStart, index.SkipFreqNorm, 0).note(start)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -63,20 +62,27 @@ func (t *termTable) term(id termID) string {
 }
 
 // add takes terms in that are new.
-func (t *termTable) add(terms map[termID]string) {
+func (t *termTable) add(terms []countedTerm) {
 	t.mu.RLock()
-	maps.DeleteFunc(terms, func(id termID, _ string) bool { return t.terms[id] != "" })
+	terms = slices.DeleteFunc(terms, func(c countedTerm) bool { return t.terms[c.id] != "" })
 	t.mu.RUnlock()
 	if len(terms) == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for id, term := range terms {
-		if t.terms[id] == "" {
-			t.terms[id] = strings.Clone(term)
+	for _, c := range terms {
+		if t.terms[c.id] == "" {
+			t.terms[c.id] = strings.Clone(c.term)
 		}
 	}
+}
+
+// countedTerm is a term with its number in a text.
+type countedTerm struct {
+	id   termID
+	n    int
+	term string
 }
 
 // read takes in the terms of an index.
@@ -90,7 +96,7 @@ func (t *termTable) read(s *snapshot) error {
 			if err != nil {
 				return fmt.Errorf("search: read terms: %w", err)
 			}
-			found := map[termID]string{}
+			var found []countedTerm
 			for {
 				entry, err := dict.Next()
 				if err != nil {
@@ -100,7 +106,7 @@ func (t *termTable) read(s *snapshot) error {
 				if entry == nil {
 					break
 				}
-				found[idOf(l, entry.Term)] = entry.Term
+				found = append(found, countedTerm{id: idOf(l, entry.Term), term: entry.Term})
 			}
 			if err := dict.Close(); err != nil {
 				return fmt.Errorf("search: read terms: %w", err)
@@ -130,41 +136,48 @@ const maxVector = 600
 // stored: differences of the ids in ascending order, the last bit of each
 // saying that a count follows.
 func vectorOf(l *language, name, text *termField, known *termTable) []byte {
-	counts, terms := map[termID]int{}, map[termID]string{}
+	var all []countedTerm
 	for _, f := range []*termField{name, text} {
 		if f == nil {
 			continue
 		}
+		all = slices.Grow(all, len(f.terms))
 		for term, tf := range f.terms {
-			if len(term) < minWord || isDigit(term[0]) || scriptOf(rune(term[0])) != latin {
-				continue
+			if len(term) >= minWord && !isDigit(term[0]) && scriptOf(rune(term[0])) == latin {
+				all = append(all, countedTerm{idOf(l, term), tf.Frequency(), term})
 			}
-			id := idOf(l, term)
-			counts[id] += tf.Frequency()
-			terms[id] = term
 		}
 	}
-	ids := slices.Sorted(maps.Keys(counts))
-	if len(ids) > maxVector {
-		slices.SortStableFunc(ids, func(a, b termID) int { return counts[b] - counts[a] })
-		ids = ids[:maxVector]
-		slices.Sort(ids)
+	slices.SortFunc(all, func(a, b countedTerm) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), strings.Compare(a.term, b.term))
+	})
+	kept := all[:0]
+	for _, c := range all {
+		if len(kept) > 0 && kept[len(kept)-1].id == c.id {
+			kept[len(kept)-1].n += c.n
+		} else {
+			kept = append(kept, c)
+		}
 	}
-	known.add(terms)
+	if len(kept) > maxVector {
+		slices.SortStableFunc(kept, func(a, b countedTerm) int { return b.n - a.n })
+		kept = kept[:maxVector]
+		slices.SortFunc(kept, func(a, b countedTerm) int { return cmp.Compare(a.id, b.id) })
+	}
 	var out []byte
 	last := termID(0)
-	for _, id := range ids {
-		n := counts[id]
+	for _, c := range kept {
 		more := uint64(0)
-		if n > 1 {
+		if c.n > 1 {
 			more = 1
 		}
-		out = binary.AppendUvarint(out, uint64(id-last)<<1|more)
-		if n > 1 {
-			out = binary.AppendUvarint(out, uint64(n))
+		out = binary.AppendUvarint(out, uint64(c.id-last)<<1|more)
+		if c.n > 1 {
+			out = binary.AppendUvarint(out, uint64(c.n))
 		}
-		last = id
+		last = c.id
 	}
+	known.add(kept)
 	return out
 }
 
