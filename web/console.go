@@ -76,6 +76,7 @@ var consoleItems = []consoleItem{
 	{"console.nav.cases", casesPath, account.SeeBookings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.nav.offerings", offeringsPath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.nav.hospital", profilePath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
+	{"console.nav.slots", slotsPath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.nav.requests", requestsPath, account.SeeListings, []catalog.OrganisationKind{hospitalsOnly}},
 	{"console.agency.departures", departuresPath, account.SeeBookings, []catalog.OrganisationKind{catalog.Agency}},
 	{"console.agency.bookings", agencyBookings, account.SeeBookings, []catalog.OrganisationKind{catalog.Agency}},
@@ -106,6 +107,7 @@ func (s *Server) consoleRoutes() {
 	s.hospitalProfileRoutes()
 	s.hospitalBookingRoutes()
 	s.consentRoutes()
+	s.slotRoutes()
 	g := s.echo.Group("", s.private)
 	g.GET("/console/organisation", s.showOrganisations)
 	g.POST("/console/organisation", s.chooseOrganisation)

@@ -17,6 +17,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/medtour/medtour/account"
+	"github.com/medtour/medtour/care"
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/checkout/stripepay"
@@ -137,6 +138,10 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	slots, err := care.OpenSlots(ctx, engine, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	audit, err := account.OpenAudit(ctx, engine, time.Now)
 	if err != nil {
 		return nil, err
@@ -146,7 +151,7 @@ func startServer() (_ *testServer, err error) {
 		return nil, err
 	}
 	site, err = New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
-		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
+		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

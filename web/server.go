@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/medtour/medtour/account"
+	"github.com/medtour/medtour/care"
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/search"
@@ -33,6 +34,7 @@ type Config struct {
 	Factors   *account.Factors
 	Outbox    *account.Outbox
 	Audit     *account.Audit
+	Slots     *care.Slots
 	Rates     catalog.Rates
 	// BaseURL is the site's address without a slash at the end.
 	BaseURL string

@@ -54,6 +54,7 @@ var consoleTypes = map[string]map[string]string{
 		"hospital profile":    "/console/hospital",
 		"hospital editor":     "/console/hospital/edit",
 		"packages to approve": "/console/requests",
+		"expert slots":        "/console/slots",
 	},
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/medtour/medtour/account"
+	"github.com/medtour/medtour/care"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/checkout/stripepay"
 	"github.com/medtour/medtour/checkout/stripesim"
@@ -131,6 +132,10 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
+	slots, err := care.OpenSlots(ctx, engine, time.Now)
+	if err != nil {
+		return err
+	}
 	audit, err := account.OpenAudit(ctx, engine, time.Now)
 	if err != nil {
 		return err
@@ -141,7 +146,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	}
 	webCfg := web.Config{
 		Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
-		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Ping: engine.Ping, Log: log, Now: time.Now,
+		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Ping: engine.Ping, Log: log, Now: time.Now,
 	}
 	if sim != nil {
 		webCfg.Simulator = sim
