@@ -14,7 +14,6 @@ import (
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/fault"
-	"github.com/medtour/medtour/store"
 	"github.com/medtour/medtour/templates"
 )
 
@@ -22,13 +21,15 @@ const (
 	casesPath = "/console/cases"
 	// casesPage is how many bookings a page of the list shows.
 	casesPage = 50
+	// casesBatch is how many bookings are read at a time.
+	casesBatch = 200
 	// casesWaiting bounds the bookings that are looked through for those that
 	// wait for an answer.
 	casesWaiting = 500
 	// urgentBefore a deadline, a booking stands among what is urgent.
 	urgentBefore = 24 * time.Hour
-	// maxExitDays is how long a patient may be given after a revised estimate,
-	// exitDays what the form proposes.
+	// exitDays is how long the form proposes that a patient may leave after a
+	// revised estimate.
 	exitDays = 7
 )
 
@@ -45,7 +46,7 @@ func (s *Server) waiting(ctx context.Context, hospital string) ([]checkout.View,
 	var out []checkout.View
 	after := ""
 	for len(out) < casesWaiting {
-		page, err := s.Checkout.Bookings(ctx, checkout.Filter{HospitalID: hospital, State: checkout.StateAwaiting}, store.MaxPage, after)
+		page, err := s.Checkout.Bookings(ctx, checkout.Filter{HospitalID: hospital, State: checkout.StateAwaiting}, casesBatch, after)
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +124,7 @@ func (s *Server) listCases(c echo.Context, a actor) error {
 func (s *Server) eachCase(ctx context.Context, filter checkout.Filter, f func(checkout.View) error) error {
 	after := ""
 	for {
-		page, err := s.Checkout.Bookings(ctx, filter, store.MaxPage, after)
+		page, err := s.Checkout.Bookings(ctx, filter, casesBatch, after)
 		if err != nil {
 			return err
 		}
