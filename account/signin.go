@@ -124,6 +124,7 @@ type Accounts struct {
 	editors    *store.Collection[editing]
 	// invitations are mail that may make somebody a member.
 	invitations *store.Collection[Invitation]
+	keys        *store.Collection[Key]
 }
 
 // OpenAccounts opens the collections of accounts.
@@ -155,6 +156,9 @@ func OpenAccounts(ctx context.Context, engine store.Engine, now func() time.Time
 	}
 	if a.editors, err = store.Open(ctx, engine, store.Def[editing]{Name: "account_editors", Indexes: expires,
 		Keys: func(e editing) map[string]string { return map[string]string{"expires": store.TimeKey(e.Expires)} }}); err != nil {
+		return nil, err
+	}
+	if a.keys, err = store.Open(ctx, engine, keysDef); err != nil {
 		return nil, err
 	}
 	if a.onboarding, err = store.Open(ctx, engine, onboardingDef); err != nil {
@@ -410,6 +414,9 @@ func (a *Accounts) Sweep(ctx context.Context) error {
 		return err
 	}
 	if err := sweep(ctx, a.editors, before); err != nil {
+		return err
+	}
+	if err := sweep(ctx, a.keys, before); err != nil {
 		return err
 	}
 	return sweep(ctx, a.counters, before)

@@ -16,7 +16,7 @@ import (
 // not panic, faults name what is wrong, and what is taken survives being
 // written and read again.
 func fuzzEntity[T Entity](t *testing.T, line []byte) {
-	v, err := decodeEntity[T](line)
+	v, err := Decode[T](line)
 	if err == nil {
 		err = v.Validate()
 	}
@@ -31,7 +31,7 @@ func fuzzEntity[T Entity](t *testing.T, line []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := decodeEntity[T](body)
+	again, err := Decode[T](body)
 	if err != nil || !sameContent(v, again) {
 		t.Fatalf("%s became %+v: %v", body, again, err)
 	}

@@ -249,7 +249,7 @@ func (im *importer) fail(line importLine, err error) {
 
 // importLine decodes and publishes one entry.
 func (r *Repo[T]) importLine(ctx context.Context, line []byte, opts ImportOptions) (outcome, string, error) {
-	v, err := decodeEntity[T](line)
+	v, err := Decode[T](line)
 	if err != nil {
 		return lineUnchanged, "", err
 	}
@@ -273,9 +273,10 @@ func (r *Repo[T]) importLine(ctx context.Context, line []byte, opts ImportOption
 	return lineCreated, id, nil
 }
 
-// decodeEntity reads an entry strictly: a field that the type does not have is
-// a mistake of the sender that would otherwise be lost without a word.
-func decodeEntity[T Entity](line []byte) (T, error) {
+// Decode reads an entry strictly, its "kind" beside its fields or left out: a
+// field that the type does not have is a mistake of the sender that would
+// otherwise be lost without a word. It does not validate. Errors: Invalid.
+func Decode[T Entity](line []byte) (T, error) {
 	var v T
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(line, &raw); err != nil {
@@ -299,17 +300,17 @@ var unknownField = regexp.MustCompile(`unknown field "(.*)"`)
 // jsonFault translates an error of the JSON decoder into one that names the
 // field.
 func jsonFault(err error) error {
-	e := fault.Wrap(fault.Invalid, err, "the line is not the JSON that is expected")
+	e := fault.Wrap(fault.Invalid, err, "this is not the JSON that is expected")
 	var typeErr *json.UnmarshalTypeError
 	var syntaxErr *json.SyntaxError
 	if errors.As(err, &typeErr) {
 		e.Fields = []fault.Field{{Name: typeErr.Field, Code: "type", Message: fmt.Sprintf("is a %s where %s is expected", typeErr.Value, jsonTypeName(typeErr.Type.Kind().String()))}}
 	} else if errors.As(err, &syntaxErr) {
-		e.Message = fmt.Sprintf("the line is not JSON: at byte %d: %s", syntaxErr.Offset, syntaxErr.Error())
+		e.Message = fmt.Sprintf("this is not JSON: at byte %d: %s", syntaxErr.Offset, syntaxErr.Error())
 	} else if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
 		e.Fields = []fault.Field{{Name: clip(m[1]), Code: "unknown", Message: "no such field; see docs/import.md"}}
 	} else if errors.Is(err, io.ErrUnexpectedEOF) {
-		e.Message = "the line is not JSON: it ends too early"
+		e.Message = "this is not JSON: it ends too early"
 	}
 	return e
 }

@@ -23,6 +23,7 @@ func (s *Server) apiRoutes(e *echo.Echo) {
 	api.GET("/packages/:id", apiEntry(s, s.Catalog.Packages))
 	api.GET("/hospitals/:id", apiEntry(s, s.Catalog.Hospitals))
 	api.GET("/treatments/:id", apiEntry(s, s.Catalog.Treatments))
+	s.partnerRoutes()
 }
 
 // apiResults is the answer to a search.

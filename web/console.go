@@ -83,6 +83,7 @@ var consoleItems = []consoleItem{
 	{"console.agency.ledger", agencyLedger, account.SeeMoney, []catalog.OrganisationKind{catalog.Agency}},
 	{"console.nav.about", "/console/about", account.EditListings, nil},
 	{"console.nav.members", membersPath, account.SeeMembers, nil},
+	{"console.partner.keys", keysPath, account.ManageKeys, []catalog.OrganisationKind{catalog.HospitalDepartment, catalog.Agency}},
 	{"console.nav.audit", auditPath, account.SeeAudit, nil},
 }
 
@@ -108,6 +109,7 @@ func (s *Server) consoleRoutes() {
 	s.hospitalBookingRoutes()
 	s.consentRoutes()
 	s.slotRoutes()
+	s.keyRoutes()
 	g := s.echo.Group("", s.private)
 	g.GET("/console/organisation", s.showOrganisations)
 	g.POST("/console/organisation", s.chooseOrganisation)

@@ -36,15 +36,24 @@ func (s *Server) middleware() {
 	e.Use(middleware.GzipWithConfig(middleware.GzipConfig{Level: 5, MinLength: 1024, Skipper: func(c echo.Context) bool {
 		return strings.HasSuffix(c.Path(), ".ics")
 	}}))
-	e.Use(bodyLimit(maxBody, false), bodyLimit(maxListingBody, true))
+	e.Use(bodyLimit(maxBody), bodyLimit(maxListingBody))
 	e.Use(s.sameOrigin)
 }
 
-// bodyLimit bounds what is sent to the consoles, or to everything else.
-func bodyLimit(limit string, consoles bool) echo.MiddlewareFunc {
+// bodyLimit bounds what is sent to where this is the limit.
+func bodyLimit(limit string) echo.MiddlewareFunc {
 	return middleware.BodyLimitWithConfig(middleware.BodyLimitConfig{Limit: limit, Skipper: func(c echo.Context) bool {
-		return strings.HasPrefix(c.Request().URL.Path, consolePath+"/") != consoles
+		return bodyLimitOf(c.Request().URL.Path) != limit
 	}})
+}
+
+// bodyLimitOf returns how much may be sent to a path.
+func bodyLimitOf(path string) string {
+	switch {
+	case strings.HasPrefix(path, consolePath+"/"), strings.HasPrefix(path, partnerAPI):
+		return maxListingBody
+	}
+	return maxBody
 }
 
 // identify gives every request an id, for the log and for support.
@@ -217,13 +226,14 @@ func (s *Server) secure(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// sameOrigin refuses forms that another site sends. Webhooks and the local
-// Stripe's API prove themselves by signature and key.
+// sameOrigin refuses forms that another site sends. Webhooks, the local
+// Stripe's API and the API of partners prove themselves by signature and key
+// and know no cookies.
 func (s *Server) sameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 	protection := http.NewCrossOriginProtection()
 	return func(c echo.Context) error {
 		path := c.Request().URL.Path
-		if !strings.HasPrefix(path, "/webhooks/") && !strings.HasPrefix(path, "/stripesim/v1/") {
+		if !strings.HasPrefix(path, "/webhooks/") && !strings.HasPrefix(path, "/stripesim/v1/") && !strings.HasPrefix(path, partnerAPI) {
 			if err := protection.Check(c.Request()); err != nil {
 				return fault.Wrap(fault.Forbidden, err, "This form was sent from another site. Open the page here and send it again.").WithCode("error.cross_site")
 			}
