@@ -269,7 +269,7 @@ func (e *Engine) snapshot(book *phrasebook) (s *snapshot, err error) {
 
 // buildBatch is the number of documents written at once while building: fewer
 // make more files to be merged, more take more memory.
-const buildBatch = 2000
+const buildBatch = 1000
 
 // Rebuild builds the index anew beside the one in use and puts it in its
 // place. Searches go on meanwhile and see the old one to the end.
@@ -322,8 +322,7 @@ func (e *Engine) fill(ctx context.Context, idx bleve.Index) error {
 			}
 		})
 	})
-	// One more than there are processors, since each waits for the disk.
-	for range runtime.GOMAXPROCS(0) + 1 {
+	for range runtime.GOMAXPROCS(0) {
 		g.Go(func() error {
 			for chunk := range chunks {
 				if err := src.write(ctx, idx, chunk); err != nil {
