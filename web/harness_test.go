@@ -142,6 +142,10 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	saved, err := account.OpenSaved(ctx, engine, time.Now)
+	if err != nil {
+		return nil, err
+	}
 	audit, err := account.OpenAudit(ctx, engine, time.Now)
 	if err != nil {
 		return nil, err
@@ -151,7 +155,7 @@ func startServer() (_ *testServer, err error) {
 		return nil, err
 	}
 	site, err = New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
-		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
+		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Saved: saved, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}

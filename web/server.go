@@ -35,6 +35,7 @@ type Config struct {
 	Outbox    *account.Outbox
 	Audit     *account.Audit
 	Slots     *care.Slots
+	Saved     *account.Saved
 	Rates     catalog.Rates
 	// BaseURL is the site's address without a slash at the end.
 	BaseURL string
@@ -98,6 +99,8 @@ func (s *Server) routes() {
 	s.quoteRoutes(s.echo)
 	s.bookingRoutes(s.echo)
 	s.accountRoutes(s.echo)
+	s.savedRoutes(s.echo)
+	s.compareRoutes(s.echo)
 	s.consoleRoutes()
 	s.apiRoutes(s.echo)
 }

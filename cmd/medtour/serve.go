@@ -136,6 +136,10 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
+	saved, err := account.OpenSaved(ctx, engine, time.Now)
+	if err != nil {
+		return err
+	}
 	audit, err := account.OpenAudit(ctx, engine, time.Now)
 	if err != nil {
 		return err
@@ -146,7 +150,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	}
 	webCfg := web.Config{
 		Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
-		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Ping: engine.Ping, Log: log, Now: time.Now,
+		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Saved: saved, Ping: engine.Ping, Log: log, Now: time.Now,
 	}
 	if sim != nil {
 		webCfg.Simulator = sim
@@ -172,6 +176,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	workers.Go(func() { accounts.Run(workCtx, report) })
 	workers.Go(func() { factors.Run(workCtx, report) })
 	workers.Go(func() { outbox.Run(workCtx, report) })
+	workers.Go(func() { site.RunAlerts(workCtx, report) })
 	if sim != nil {
 		workers.Go(func() { sim.Run(workCtx) })
 	}
