@@ -262,8 +262,8 @@ type benchRow struct {
 
 func (r benchRow) percentile(p int) time.Duration { return r.took[(len(r.took)-1)*p/100] }
 
-// searches measures each way of searching, no request twice, so that none is
-// answered with a remembered result. Another query of each comes first, since
+// searches measures each way of searching, no request twice but for some of the
+// pairs of frequent words, so that none is answered with a remembered result. Another query of each comes first, since
 // the first one after a start reads the index from disk.
 func (c benchSearchCmd) searches(ctx context.Context, index *search.Engine, queries []benchQuery) ([]benchRow, error) {
 	ask := func(request func(q benchQuery) search.Request) func(benchQuery) (int, time.Duration, error) {
