@@ -16,14 +16,18 @@ import (
 	"github.com/medtour/medtour/templates"
 )
 
-func (s *Server) apiRoutes(e *echo.Echo) {
-	api := e.Group("/api/v1")
-	api.GET("/search", s.apiSearch)
-	api.GET("/offerings/:id", apiEntry(s, s.Catalog.Offerings))
-	api.GET("/packages/:id", apiEntry(s, s.Catalog.Packages))
-	api.GET("/hospitals/:id", apiEntry(s, s.Catalog.Hospitals))
-	api.GET("/treatments/:id", apiEntry(s, s.Catalog.Treatments))
+func (s *Server) apiRoutes() {
+	s.operation(operation{Method: http.MethodGet, Path: "/api/v1/search", Summary: "Search what is published", In: []any{searchParams{}}, Out: apiResults{}}, s.apiSearch)
+	apiShown(s, "offerings", "An offering: one treatment at one hospital", s.Catalog.Offerings)
+	apiShown(s, "packages", "A package", s.Catalog.Packages)
+	apiShown(s, "hospitals", "A hospital", s.Catalog.Hospitals)
+	apiShown(s, "treatments", "A treatment", s.Catalog.Treatments)
 	s.partnerRoutes()
+	s.operation(operation{Method: http.MethodGet, Path: "/api/v1/openapi.json", Summary: "This description", Out: map[string]any{}}, s.showOpenAPI)
+}
+
+func apiShown[T catalog.Entity](s *Server, plural, summary string, repo *catalog.Repo[T]) {
+	s.operation(operation{Method: http.MethodGet, Path: "/api/v1/" + plural + "/:id", Summary: summary, In: []any{idParam{}}, Out: shownOf[T]()}, apiEntry(s, repo))
 }
 
 // apiResults is the answer to a search.

@@ -74,18 +74,25 @@ func (s *Server) ownPackageID(ctx context.Context, org catalog.Organisation, id 
 
 func partnerEntries[T catalog.Entity](s *Server, k partnerKind[T]) {
 	all, one := partnerAPI+k.plural, partnerAPI+k.plural+"/:id"
-	s.partnerRoute(http.MethodGet, all, account.ReadListings, k.kind, func(c echo.Context, by partner) error { return k.list(c, by) })
-	s.partnerRoute(http.MethodGet, one, account.ReadListings, k.kind, func(c echo.Context, by partner) error { return k.get(c, by) })
-	s.partnerRoute(http.MethodPut, one, account.WriteListings, k.kind, func(c echo.Context, by partner) error { return k.put(s, c, by) })
+	call := func(o operation, h func(echo.Context, partner) error) { s.partnerRoute(o, k.kind, h) }
+	listed := []any{pageParams{}}
+	if k.direct {
+		listed = append(listed, ofPackage{})
+	}
+	call(operation{Method: http.MethodGet, Path: all, Summary: "Your " + k.plural + ", those changed last first", Scope: account.ReadListings, In: listed, Out: partnerList[T]{}}, k.list)
+	call(operation{Method: http.MethodGet, Path: one, Summary: "One of your " + k.plural, Scope: account.ReadListings, In: []any{idParam{}}, Out: partnerEntry[T]{}}, k.get)
+	call(operation{Method: http.MethodPut, Path: one, Summary: "Make or change one of your " + k.plural, Scope: account.WriteListings,
+		In: []any{idParam{}, saveParams{}, *new(T)}, Out: partnerEntry[T]{}, Made: true}, func(c echo.Context, by partner) error { return k.put(s, c, by) })
 	if !k.direct {
-		s.partnerRoute(http.MethodPost, one+"/submit", account.WriteListings, k.kind, func(c echo.Context, by partner) error { return k.submit(s, c, by) })
+		call(operation{Method: http.MethodPost, Path: one + "/submit", Summary: "Submit a draft to the operator", Scope: account.WriteListings,
+			In: []any{idParam{}, submitParams{}}, Out: partnerEntry[T]{}}, func(c echo.Context, by partner) error { return k.submit(s, c, by) })
 	}
 }
 
 // partnerRoute adds a call of the API of partners: only keys with the scope,
 // of organisations of the kind, reach it.
-func (s *Server) partnerRoute(method, path string, scope account.Scope, kind catalog.OrganisationKind, h func(echo.Context, partner) error) {
-	s.echo.Add(method, path, func(c echo.Context) error {
+func (s *Server) partnerRoute(o operation, kind catalog.OrganisationKind, h func(echo.Context, partner) error) {
+	s.operation(o, func(c echo.Context) error {
 		by, err := s.partner(c)
 		switch {
 		case fault.Is(err, fault.Unauthorized):
@@ -93,8 +100,8 @@ func (s *Server) partnerRoute(method, path string, scope account.Scope, kind cat
 			return err
 		case err != nil:
 			return err
-		case !by.May(scope):
-			return fault.New(fault.Forbidden, "this key has not the scope %s", scope)
+		case !by.May(o.Scope):
+			return fault.New(fault.Forbidden, "this key has not the scope %s", o.Scope)
 		case by.Org.OrganisationKind != kind:
 			return fault.New(fault.Forbidden, "this is for organisations of the kind %s", kind)
 		}

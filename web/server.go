@@ -65,6 +65,8 @@ type Server struct {
 	// is to be done there.
 	consoleTable []consoleRoute
 	consoleTasks []consoleTask
+	// operations are the calls of the API.
+	operations []operation
 }
 
 // New builds the server.
@@ -102,7 +104,7 @@ func (s *Server) routes() {
 	s.savedRoutes(s.echo)
 	s.compareRoutes(s.echo)
 	s.consoleRoutes()
-	s.apiRoutes(s.echo)
+	s.apiRoutes()
 }
 
 // bookingID verifies a booking's link.
