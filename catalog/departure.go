@@ -18,6 +18,10 @@ type Departure struct {
 	Rolling *Rolling `json:"rolling,omitempty"`
 	// Capacity is how many bookings each start date takes.
 	Capacity int `json:"capacity"`
+	// RoomCapacity is how many of them may have a room of the package, by its
+	// id; one that is not named is limited by Capacity alone. It counts the
+	// bookings that were made since it was set.
+	RoomCapacity map[string]int `json:"room_capacity,omitempty"`
 	// Closed departures take no new bookings.
 	Closed bool `json:"closed,omitempty"`
 }
@@ -42,6 +46,8 @@ type Start struct {
 	// Date at midnight UTC; read it as a date in Shanghai.
 	Date     time.Time
 	Capacity int
+	// RoomCapacity is that of the departure.
+	RoomCapacity map[string]int
 }
 
 // Starts returns the start dates that can be booked on a day, soonest first.
@@ -68,7 +74,8 @@ func (d Departure) Starts(now time.Time) []Start {
 }
 
 func (d Departure) start(date time.Time) Start {
-	return Start{Key: d.ID + "_" + date.Format(time.DateOnly), DepartureID: d.ID, PackageID: d.PackageID, Date: date, Capacity: d.Capacity}
+	return Start{Key: d.ID + "_" + date.Format(time.DateOnly), DepartureID: d.ID, PackageID: d.PackageID, Date: date, Capacity: d.Capacity,
+		RoomCapacity: d.RoomCapacity}
 }
 
 // ParseStartKey splits the key of a start. It reports false for what is none.
@@ -115,6 +122,15 @@ func (d Departure) Validate() error {
 	}
 	if d.Capacity < 1 || d.Capacity > maxCapacity {
 		f.Add("capacity", "range", "between 1 and %d", maxCapacity)
+	}
+	if len(d.RoomCapacity) > maxRooms {
+		f.Add("room_capacity", "too_many", "at most %d rooms", maxRooms)
+	}
+	for room, n := range d.RoomCapacity {
+		validateID(&f, "room_capacity."+clip(room), room)
+		if n < 0 || n > d.Capacity {
+			f.Add("room_capacity."+clip(room), "range", "between 0 and the capacity, %d", d.Capacity)
+		}
 	}
 	return f.Err("the departure is not complete")
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,7 +145,26 @@ func (c *Catalog) check(ctx context.Context, v Entity, state State) error {
 	if p, ok := v.(Package); ok && (state == Published || state == Submitted) {
 		return c.checkPackage(ctx, p)
 	}
+	if d, ok := v.(Departure); ok && len(d.RoomCapacity) > 0 && (state == Published || state == Submitted) {
+		return c.checkRooms(ctx, d)
+	}
 	return nil
+}
+
+// checkRooms refuses a departure that limits a room which its package does not
+// have.
+func (c *Catalog) checkRooms(ctx context.Context, d Departure) error {
+	p, err := c.Packages.Get(ctx, d.PackageID)
+	if err != nil {
+		return err
+	}
+	var f fault.Fields
+	for room := range d.RoomCapacity {
+		if !slices.ContainsFunc(p.Options.Rooms, func(r Room) bool { return r.ID == room }) {
+			f.Add("room_capacity."+clip(room), "reference", "the package has no room %q", clip(room))
+		}
+	}
+	return f.Err("the departure refers to what is not there")
 }
 
 // checkPackage refuses a package whose treatment may not be sold, which the

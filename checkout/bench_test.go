@@ -346,7 +346,8 @@ func (b *bench) fill() {
 		publish(b.catalog.Treatments.Publish(ctx, treatment(class, class), at))
 		publish(b.catalog.Offerings.Publish(ctx, catalog.Offering{ID: id, TreatmentID: id, HospitalID: "hospital"}, at))
 		publish(b.catalog.Packages.Publish(ctx, pkg(id), at))
-		publish(b.catalog.Departures.Publish(ctx, catalog.Departure{ID: id, PackageID: id, Date: "2027-03-01", Capacity: 5}, at))
+		publish(b.catalog.Departures.Publish(ctx, catalog.Departure{ID: id, PackageID: id, Date: "2027-03-01", Capacity: 5,
+			RoomCapacity: map[string]int{"suite": 2}}, at))
 		publish(b.catalog.Departures.Publish(ctx, catalog.Departure{ID: id + "-wide", PackageID: id, Date: "2027-04-01", Capacity: 1000}, at))
 	}
 }

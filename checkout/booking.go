@@ -52,7 +52,7 @@ type EntryKind string
 const (
 	// EntryCreated: Quote, Patient, Until (of the hold).
 	EntryCreated EntryKind = "created"
-	// EntryPlaceClaimed: Place.
+	// EntryPlaceClaimed: Place, RoomPlace where the room is limited.
 	EntryPlaceClaimed EntryKind = "place-claimed"
 	// EntryPlaceReleased: Place; StartKey for the one that a move has left.
 	EntryPlaceReleased EntryKind = "place-released"
@@ -116,7 +116,7 @@ const (
 	EntryDepartureClosed EntryKind = "departure-closed"
 	// EntryMoveAsked: Actor, Quote (its next revision).
 	EntryMoveAsked EntryKind = "move-asked"
-	// EntryMoved: Place. The quote of EntryMoveAsked holds from here on.
+	// EntryMoved: Place, RoomPlace. The quote of EntryMoveAsked holds from here on.
 	EntryMoved EntryKind = "moved"
 	// EntryMoveFailed: Reason.
 	EntryMoveFailed EntryKind = "move-failed"
@@ -176,6 +176,7 @@ type Entry struct {
 	Until   time.Time `json:"until,omitzero"`
 
 	Place     int            `json:"place,omitempty"`
+	RoomPlace int            `json:"room_place,omitempty"`
 	StartKey  string         `json:"start_key,omitempty"`
 	Text      string         `json:"text,omitempty"`
 	To        string         `json:"to,omitempty"`
@@ -398,6 +399,9 @@ type Booking struct {
 	Payouts      []Payout
 	// Place is the number of the held place, 0 without one.
 	Place int
+	// RoomPlace is the number of the held room of the quote's kind, 0 where
+	// there is no limit for it.
+	RoomPlace int
 	// Question is what the hospital has asked and the patient has not answered;
 	// AnswerBy is then the latest that the hospital's answer can come.
 	Question *Question
@@ -465,7 +469,7 @@ func (b *Booking) apply(e Entry) {
 		b.State, b.Reason, b.wanted = StateHolding, "", b.started()+1
 		b.HoldUntil = later(b.HoldUntil, e.Until)
 	case EntryPlaceClaimed:
-		b.Place, b.placeSeq = e.Place, e.Seq
+		b.Place, b.RoomPlace, b.placeSeq = e.Place, e.RoomPlace, e.Seq
 		if i := b.undecided(); i >= 0 {
 			b.accept(i, e.At)
 		}
@@ -507,10 +511,10 @@ func (b *Booking) apply(e Entry) {
 
 func (b *Booking) released(e Entry) {
 	if e.StartKey == "" {
-		b.Place, b.placeSeq = 0, 0
+		b.Place, b.RoomPlace, b.placeSeq = 0, 0, 0
 		return
 	}
-	b.left = slices.DeleteFunc(slices.Clone(b.left), func(c claimRef) bool { return c.startKey == e.StartKey && c.place == e.Place })
+	b.left = slices.DeleteFunc(slices.Clone(b.left), func(c claimRef) bool { return c.pool == e.StartKey && c.place == e.Place })
 }
 
 func (b *Booking) closed(e Entry) {

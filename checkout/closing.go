@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/medtour/medtour/catalog"
@@ -103,7 +104,7 @@ func (s *Service) goOnClosing(ctx context.Context, c Closing) (Closing, error) {
 	}
 	var failed []error
 	for _, rec := range claims {
-		if err := s.tellClosed(ctx, rec.Value.BookingID, startOf(rec.ID), c); err != nil {
+		if err := s.tellClosed(ctx, rec.Value.BookingID, poolOf(rec.ID), c); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -130,7 +131,7 @@ func (s *Service) claimsOn(ctx context.Context, target string) ([]store.Record[p
 	q.Limit = store.MaxPage
 	var claims []store.Record[place]
 	err := s.places.Each(ctx, q, func(rec store.Record[place]) error {
-		if rec.Value.BookingID != "" {
+		if rec.Value.BookingID != "" && !strings.Contains(rec.ID, roomMark) { // the room of a booking that has a place as well
 			claims = append(claims, rec)
 		}
 		return nil

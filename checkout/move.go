@@ -111,7 +111,8 @@ func samePrices(a, b []QuoteLine) bool {
 // Move moves a booking to another start date of its package. The new place is
 // taken before the old one is given up; without one the booking stays where it
 // is. expected is the difference that was shown. Errors: those of MovePreview;
-// Conflict with code "difference_changed" or "full".
+// Conflict with code "difference_changed", "full" or
+// "room_full".
 func (s *Service) Move(ctx context.Context, id, startKey string, expected catalog.Money, a Act) (Booking, error) {
 	if err := a.validate(); err != nil {
 		return Booking{}, err
@@ -135,14 +136,9 @@ func (s *Service) Move(ctx context.Context, id, startKey string, expected catalo
 	case b.Moving != nil:
 		return b, fault.New(fault.Unavailable, "The move is not done yet. Please look again in a minute.").WithCode("moving")
 	}
-	return b, errFull
-}
-
-// claimRef is a place that is held by an entry of the log.
-type claimRef struct {
-	startKey string
-	place    int
-	seq      int64
+	to := b.Quote
+	to.StartKey = startKey
+	return b, s.noPlace(ctx, to)
 }
 
 // move makes the booking's own what was asked for.
@@ -150,9 +146,9 @@ func (b *Booking) move(e Entry) {
 	if b.Moving == nil {
 		return
 	}
-	b.left = append(b.left, claimRef{b.Quote.StartKey, b.Place, b.placeSeq})
+	b.left = append(b.left, b.held())
 	b.Quote, b.Moving, b.Closed, b.moved = *b.Moving, nil, nil, true
-	b.Place, b.placeSeq = e.Place, e.Seq
+	b.Place, b.RoomPlace, b.placeSeq = e.Place, e.RoomPlace, e.Seq
 }
 
 // decideMove gives up the place that a move has left, and takes the one that
@@ -169,7 +165,7 @@ func decideMove(b *Booking, _ time.Time, _ look) step {
 
 // takeNew claims a place on the date to which the booking moves.
 func (r *run) takeNew(ctx context.Context) error {
-	found, err := r.take(ctx, r.b.Moving.StartKey, Entry{Kind: EntryMoved})
+	found, err := r.take(ctx, *r.b.Moving, Entry{Kind: EntryMoved})
 	if err != nil || found {
 		return err
 	}
@@ -179,8 +175,8 @@ func (r *run) takeNew(ctx context.Context) error {
 // leave frees the place that a move has left, then says so.
 func (r *run) leave(ctx context.Context) error {
 	old := r.b.left[0]
-	if err := r.s.release(ctx, old.startKey, old.place, r.b.ID, old.seq); err != nil {
+	if err := r.s.free(ctx, r.b.ID, old); err != nil {
 		return err
 	}
-	return r.write(ctx, Entry{Kind: EntryPlaceReleased, Place: old.place, StartKey: old.startKey})
+	return r.write(ctx, Entry{Kind: EntryPlaceReleased, Place: old.place, StartKey: old.pool})
 }

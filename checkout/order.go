@@ -1,13 +1,13 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
 
-	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/fault"
 )
 
@@ -28,12 +28,15 @@ const (
 
 var errFull = fault.New(fault.Conflict, "All places on this date are taken. Choose another date.").WithCode("full")
 
+var errRoomFull = fault.New(fault.Conflict, "All rooms of this kind are taken on this date. Choose another room or another date.").WithCode("room_full")
+
 // Book turns a quote into a booking: it claims a place and opens a payment
 // page, to which Booking.PayURL sends the patient. A quote becomes one booking,
 // however often Book is called; later calls return it as it is. PayURL is empty
 // where the card processor does not answer; Pay tries again. Errors: Invalid
 // with fields, NotFound and Gone of the quote, Forbidden for a treatment that
-// is no longer sold, Conflict with code "full".
+// is no longer sold, Conflict with code "full", or "room_full" where only the
+// kind of room is taken.
 func (s *Service) Book(ctx context.Context, quoteID string, p Patient) (Booking, error) {
 	id := bookingID(quoteID)
 	b, err := s.load(ctx, id)
@@ -63,9 +66,14 @@ func (s *Service) Book(ctx context.Context, quoteID string, p Patient) (Booking,
 	}
 	b, err = s.Settle(ctx, id)
 	if err == nil && b.State == StateExpired && b.Reason == ReasonFull {
-		err = errFull
+		err = s.noPlace(ctx, q)
 	}
 	return b, err
+}
+
+// noPlace is why no place could be claimed for a quote a moment ago.
+func (s *Service) noPlace(ctx context.Context, q Quote) error {
+	return cmp.Or(s.fullError(ctx, q), error(errFull))
 }
 
 // bookable refuses what may not be sold today, and a date without a place.
@@ -90,15 +98,26 @@ func (s *Service) bookable(ctx context.Context, q Quote) error {
 		}
 		return err
 	}
-	capacity, err := s.capacity(ctx, q.StartKey)
+	return s.fullError(ctx, q)
+}
+
+// fullError says that no place, or no room of its kind, is left for a quote;
+// nil where both are.
+func (s *Service) fullError(ctx context.Context, q Quote) error {
+	start, err := s.capacity(ctx, q.StartKey)
 	if err != nil {
 		return err
 	}
-	left, err := s.Places(ctx, catalog.Start{Key: q.StartKey, Capacity: capacity})
-	if err == nil && left == 0 {
-		return errFull
+	if left, err := s.Places(ctx, start, ""); err != nil || left == 0 {
+		return cmp.Or(err, error(errFull))
 	}
-	return err
+	if _, limited := start.RoomCapacity[q.RoomID]; !limited {
+		return nil
+	}
+	if left, err := s.Places(ctx, start, q.RoomID); err != nil || left == 0 {
+		return cmp.Or(err, error(errRoomFull))
+	}
+	return nil
 }
 
 // create writes the first entry of a booking's log; the list view knows of it
@@ -168,7 +187,8 @@ func cut(s string, limit int) string {
 
 // Pay returns the address of the page on which a booking's deposit is paid: the
 // open one, or that of a new attempt while a place is held or can be had again.
-// Errors: NotFound; Conflict with code "paid", "pending" or "full"; Gone with
+// Errors: NotFound; Conflict with code "paid", "pending", "full" or
+// "room_full"; Gone with
 // code "closed"; Forbidden for a treatment that is no longer sold; Unavailable
 // when the card processor does not answer or refuses, to be tried again.
 func (s *Service) Pay(ctx context.Context, id string) (string, error) {
@@ -198,7 +218,7 @@ func (s *Service) Pay(ctx context.Context, id string) (string, error) {
 	case b.PayURL != "":
 		return b.PayURL, nil
 	case b.State == StateExpired && b.Reason == ReasonFull:
-		return "", errFull
+		return "", s.noPlace(ctx, b.Quote)
 	}
 	return "", errSilent
 }

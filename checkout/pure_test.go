@@ -311,7 +311,7 @@ func (w *world) answer(st step, l look) {
 		}
 		w.add(Entry{Kind: EntryMoved, Place: 1 + rapid.IntRange(0, 4).Draw(w.t, "place")})
 	case actLeave:
-		w.add(Entry{Kind: EntryPlaceReleased, Place: w.b.left[0].place, StartKey: w.b.left[0].startKey})
+		w.add(Entry{Kind: EntryPlaceReleased, Place: w.b.left[0].place, StartKey: w.b.left[0].pool})
 	case actSweep:
 		l.seen["claims"] = true
 	case actOpen:

@@ -121,10 +121,10 @@ func (b *bench) rest() {
 // audit checks every promise over all bookings.
 func (b *bench) audit() {
 	b.t.Helper()
-	capacity := func(startKey string) (int, error) {
+	capacity := func(startKey string) (int, map[string]int, error) {
 		id, _, _ := catalog.ParseStartKey(startKey)
 		d, err := b.catalog.Departures.Get(ctx, id)
-		return d.Capacity, err
+		return d.Capacity, d.RoomCapacity, err
 	}
 	faults, err := checkouttest.Audit(ctx, b.Service, b.stripe, capacity, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), b.clock.Now().Add(time.Hour))
 	if err != nil {

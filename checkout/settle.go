@@ -483,7 +483,7 @@ func (r *run) append(ctx context.Context, e Entry) (bool, error) {
 
 // claim takes a place for the booking, or says that there is none.
 func (r *run) claim(ctx context.Context, payment string) error {
-	found, err := r.take(ctx, r.b.Quote.StartKey, Entry{Kind: EntryPlaceClaimed})
+	found, err := r.take(ctx, r.b.Quote, Entry{Kind: EntryPlaceClaimed})
 	switch {
 	case err != nil || found:
 		return err
@@ -493,9 +493,9 @@ func (r *run) claim(ctx context.Context, payment string) error {
 	return r.write(ctx, Entry{Kind: EntryExpired, Reason: ReasonFull})
 }
 
-// take claims a place on a start date and makes the claim good with an entry.
-// It reports false where no place is left.
-func (r *run) take(ctx context.Context, key string, e Entry) (bool, error) {
+// take claims a place, and a room where it is limited, as a quote asks for, and
+// makes the claim good with an entry. It reports false where there is none.
+func (r *run) take(ctx context.Context, q Quote, e Entry) (bool, error) {
 	seq := int64(len(r.b.Timeline))
 	if !r.marked {
 		// Before the claim, so that a claim left behind is swept.
@@ -504,28 +504,32 @@ func (r *run) take(ctx context.Context, key string, e Entry) (bool, error) {
 		}
 		r.marked = true
 	}
-	n, err := r.s.claim(ctx, key, r.b.ID, seq)
+	claim, err := r.s.hold(ctx, q, r.b.ID, seq)
 	switch {
 	case err == errOvertaken:
 		r.b, err = r.s.load(ctx, r.b.ID)
 		return true, err
-	case err != nil || n == 0:
+	case err != nil || claim.place == 0:
 		return false, err
 	}
-	e.Place = n
+	e.Place, e.RoomPlace = claim.place, claim.roomPlace
 	if err := r.write(ctx, e); err != nil {
 		return true, err
 	}
-	if r.b.Quote.StartKey == key && r.b.Place == n && r.b.placeSeq == seq {
-		return true, nil
+	good := r.b.held()
+	if good.seq == seq && good.pool == claim.pool && good.place == claim.place {
+		claim.place = 0
 	}
-	return true, r.s.release(ctx, key, n, r.b.ID, seq)
+	if good.seq == seq && good.roomPool == claim.roomPool && good.roomPlace == claim.roomPlace {
+		claim.roomPlace = 0
+	}
+	return true, r.s.free(ctx, r.b.ID, claim)
 }
 
 // release frees the place, then says so. Before the entry nobody claims
 // another one for this booking.
 func (r *run) release(ctx context.Context) error {
-	if err := r.s.release(ctx, r.b.Quote.StartKey, r.b.Place, r.b.ID, r.b.placeSeq); err != nil {
+	if err := r.s.free(ctx, r.b.ID, r.b.held()); err != nil {
 		return err
 	}
 	return r.write(ctx, Entry{Kind: EntryPlaceReleased, Place: r.b.Place})

@@ -138,6 +138,7 @@ func (s *storm) booking() {
 		c = wide(catalog.BookingClass(c.PackageID))
 	}
 	c.Currency, c.Companions = pick(s.rng, []string{"USD", "JPY", "CNY"}), s.rng.IntN(3)
+	c.RoomID = pick(s.rng, []string{"twin", "suite"})
 	q, err := s.any().Quote(ctx, c)
 	s.may(err)
 	if err != nil {

@@ -127,7 +127,7 @@ func (s *Server) startRows(ctx context.Context, p templates.Page, pkg catalog.Pa
 	var out []templates.StartRow
 	for _, d := range departures {
 		for _, st := range d.Starts(s.Now()) {
-			left, err := s.Checkout.Places(ctx, st)
+			left, err := s.Checkout.Places(ctx, st, "")
 			if err != nil {
 				return nil, err
 			}

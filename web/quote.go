@@ -20,6 +20,7 @@ import (
 // Codes of checkout's errors that pages answer with more than a message.
 const (
 	codeFull    = "full"
+	codeNoRoom  = "room_full"
 	codeClosed  = "departure_closed"
 	codePaid    = "paid"
 	codePending = "pending"
@@ -52,6 +53,9 @@ func (s *Server) createQuote(c echo.Context) error {
 	i := slices.IndexFunc(facts.starts, func(st checkout.StartLeft) bool { return st.Key == choice.StartKey })
 	if i >= 0 && facts.starts[i].Left == 0 {
 		return s.packagePage(c, http.StatusConflict, facts.pkg.ID, form, p.T("pkg.filled_up"))
+	}
+	if i >= 0 && facts.starts[i].LeftWith(choice.RoomID) == 0 {
+		return s.packagePage(c, http.StatusConflict, facts.pkg.ID, form, p.T(codeNoRoom))
 	}
 	if len(fields) > 0 {
 		return s.packagePage(c, http.StatusUnprocessableEntity, facts.pkg.ID, form, "")
@@ -164,8 +168,8 @@ func (s *Server) bookQuote(c echo.Context) error {
 		return s.quoteExpired(c, q)
 	case codeOf(err) == codeFull:
 		return s.quotePage(c, http.StatusConflict, q, form, nil, s.page(c).T("pkg.filled_up"))
-	case codeOf(err) == codeClosed:
-		return s.quotePage(c, http.StatusConflict, q, form, nil, s.page(c).T(codeClosed))
+	case codeOf(err) == codeNoRoom, codeOf(err) == codeClosed:
+		return s.quotePage(c, http.StatusConflict, q, form, nil, s.page(c).T(codeOf(err)))
 	case codeOf(err) == codePaid, codeOf(err) == codePending:
 		return s.redirect(c, s.BookingPath(b.ID))
 	case err != nil:

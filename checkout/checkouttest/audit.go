@@ -20,8 +20,9 @@ type Stripe interface {
 	Transfers(ctx context.Context, bookingID string) ([]checkout.Transfer, error)
 }
 
-// Capacity returns how many places a start date has.
-type Capacity func(startKey string) (int, error)
+// Capacity returns how many places a start date has, and how many rooms of each
+// kind that is limited.
+type Capacity func(startKey string) (places int, rooms map[string]int, err error)
 
 // audit collects what is wrong.
 type audit struct {
@@ -255,40 +256,65 @@ func (a *audit) payment(ctx context.Context, b checkout.Booking, p checkout.Paym
 	return catalog.Money{Amount: back, Currency: p.Amount.Currency}, nil
 }
 
-// places compares the places with the bookings that need one.
+// pool is the places of a start date, or the rooms of one kind on it.
+type pool struct{ startKey, room string }
+
+// places compares the places and rooms with the bookings that need them.
 func (a *audit) places(ctx context.Context, bookings map[string]checkout.Booking, capacity Capacity) error {
-	const many = 1 << 20
-	held := map[string]map[int]string{}
-	for _, b := range bookings {
-		key := b.Quote.StartKey
-		if held[key] == nil {
-			held[key] = map[int]string{}
+	held := map[pool]map[int]string{}
+	hold := func(b checkout.Booking, p pool, n int) {
+		if held[p] == nil {
+			held[p] = map[int]string{}
 		}
+		if n == 0 {
+			return
+		}
+		if other := held[p][n]; other != "" {
+			a.says(b, "shares place %d of %v with %s", n, p, other)
+		}
+		held[p][n] = b.ID
+	}
+	for _, b := range bookings {
 		needs := b.State == checkout.StateHolding || b.State == checkout.StateAwaiting || b.State == checkout.StateConfirmed ||
 			b.State == checkout.StateCompleted
-		if needs != (b.Place > 0) {
-			a.says(b, "has place %d", b.Place)
+		_, rooms, err := capacity(b.Quote.StartKey)
+		if err != nil {
+			return err
 		}
-		if b.Place == 0 {
-			continue
+		_, limited := rooms[b.Quote.RoomID]
+		if needs != (b.Place > 0) || (needs && limited) != (b.RoomPlace > 0) {
+			a.says(b, "has place %d and room %d", b.Place, b.RoomPlace)
 		}
-		if other := held[key][b.Place]; other != "" {
-			a.says(b, "shares place %d with %s", b.Place, other)
+		hold(b, pool{b.Quote.StartKey, ""}, b.Place)
+		if limited {
+			hold(b, pool{b.Quote.StartKey, b.Quote.RoomID}, b.RoomPlace)
 		}
-		held[key][b.Place] = b.ID
 	}
-	for key, places := range held {
-		left, err := a.service.Places(ctx, catalog.Start{Key: key, Capacity: many})
-		if err != nil {
+	for p, places := range held {
+		if err := a.pool(ctx, p, len(places), capacity); err != nil {
 			return err
 		}
-		limit, err := capacity(key)
-		if err != nil {
-			return err
-		}
-		if taken := many - left; taken != len(places) || taken > limit {
-			a.faults = append(a.faults, fmt.Sprintf("%s: %d of %d places are taken, %d bookings have one", key, taken, limit, len(places)))
-		}
+	}
+	return nil
+}
+
+// pool compares how many places of a pool are taken with how many bookings have
+// one, and with how many there are.
+func (a *audit) pool(ctx context.Context, p pool, bookings int, capacity Capacity) error {
+	const many = 1 << 20
+	left, err := a.service.Places(ctx, catalog.Start{Key: p.startKey, Capacity: many, RoomCapacity: map[string]int{p.room: many}}, p.room)
+	if err != nil {
+		return err
+	}
+	limit, rooms, err := capacity(p.startKey)
+	if err != nil {
+		return err
+	}
+	if p.room != "" {
+		limit = rooms[p.room]
+	}
+	if taken := many - left; taken != bookings || taken > limit {
+		a.faults = append(a.faults, fmt.Sprintf("%v: %d of %d places are taken, %d bookings have one", p, taken, limit, bookings))
 	}
 	return nil
 }

@@ -313,10 +313,10 @@ func (k *killed) audit(rounds int) {
 		fail(err)
 		fail(orders.SettleDue(ctx))
 	}
-	capacity := func(startKey string) (int, error) {
+	capacity := func(startKey string) (int, map[string]int, error) {
 		id, _, _ := catalog.ParseStartKey(startKey)
 		d, err := cat.Departures.Get(ctx, id)
-		return d.Capacity, err
+		return d.Capacity, d.RoomCapacity, err
 	}
 	faults, err := checkouttest.Audit(ctx, orders, pay, capacity, time.Now().Add(-24*time.Hour), time.Now().Add(24*time.Hour))
 	fail(err)
