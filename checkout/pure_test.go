@@ -177,6 +177,8 @@ type world struct {
 	paid     map[string]catalog.Money
 	refunds  map[string][]Refund
 	disputes map[string][]Dispute
+	// transfers to the agency's account.
+	transfers []Transfer
 	// down is set while the processor does not answer.
 	down bool
 }
@@ -349,9 +351,74 @@ func (w *world) answer(st step, l look) {
 			return
 		}
 		l.seen["disputes "+st.id] = true
+	case actPayOut:
+		w.transfer(w.b.Payouts[st.payout], l)
+	case actReverse:
+		p := w.b.Payouts[st.payout]
+		w.reverse(p, p.Reversals[st.reversal], l)
+	case actListTransfers:
+		if e, found := w.b.newTransfer(w.transfers); found {
+			w.add(e)
+			return
+		}
+		l.seen["transfers "+w.b.Payouts[st.payout].Method] = true
 	default:
 		w.t.Fatalf("step %+v", st)
 	}
+}
+
+// transfer answers a payout that is to be sent, at times not at all.
+func (w *world) transfer(p Payout, l look) {
+	key := payoutKey(w.b.ID, p.Number)
+	if p.byHand() {
+		l.seen[key] = true
+		return
+	}
+	if i := slices.IndexFunc(w.transfers, func(t Transfer) bool { return t.Key == key }); i >= 0 {
+		w.add(Entry{Kind: EntryPayoutSent, Payout: p.Number, Reference: w.transfers[i].ID})
+		return
+	}
+	if reason := w.b.payoutStop(p); reason != "" {
+		w.add(Entry{Kind: EntryPayoutFailed, Payout: p.Number, Reason: reason})
+		return
+	}
+	if w.chance("refused", 20) {
+		w.add(Entry{Kind: EntryPayoutFailed, Payout: p.Number, Reason: ReasonBalance})
+		return
+	}
+	t := Transfer{ID: fmt.Sprintf("tr_%d", p.Number), Key: key, Amount: p.Amount}
+	w.transfers = append(w.transfers, t)
+	if w.chance("answer lost", 30) {
+		l.seen[key] = true
+		return
+	}
+	w.add(Entry{Kind: EntryPayoutSent, Payout: p.Number, Reference: t.ID})
+}
+
+// reverse answers a reversal that is to be sent, at times not at all.
+func (w *world) reverse(p Payout, r PayoutReversal, l look) {
+	key := reversalKey(w.b.ID, p.Number, r.Number)
+	if e, found := w.b.newTransfer(w.transfers); found {
+		w.add(e)
+		return
+	}
+	if w.chance("refused", 20) {
+		w.add(Entry{Kind: EntryReversalFailed, Payout: p.Number, Reversal: r.Number, Reason: ReasonBalance})
+		return
+	}
+	for i := range w.transfers {
+		if t := &w.transfers[i]; t.ID == p.Reference {
+			made := Reversal{ID: fmt.Sprintf("trr_%d_%d", p.Number, r.Number), Key: key, Amount: r.Amount}
+			t.Reversals = append(t.Reversals, made)
+			if w.chance("answer lost", 30) {
+				l.seen[key] = true
+				return
+			}
+			w.add(Entry{Kind: EntryReversalSent, Payout: p.Number, Reversal: r.Number, Reference: made.ID})
+			return
+		}
+	}
+	w.t.Fatalf("a reversal of %s, which is not there", p.Reference)
 }
 
 func (w *world) fetch(a Attempt) {
@@ -511,9 +578,9 @@ func (w *world) happen() look {
 func (w *world) payOut() {
 	b := &w.b
 	if due, err := b.PayoutDue("agency"); err == nil {
-		w.add(Entry{Kind: EntryPayoutRequested, Payout: len(b.Payouts) + 1, To: "agency", Method: PayoutManual,
-			PaymentID: b.Payments[b.deposit()].ID, Amount: &due})
-	} else if n := len(b.Payouts); n > 0 {
+		w.add(Entry{Kind: EntryPayoutRequested, Payout: len(b.Payouts) + 1, To: "agency", PaymentID: b.Payments[b.deposit()].ID, Amount: &due,
+			Method: rapid.SampledFrom([]string{PayoutManual, PayoutStripe}).Draw(w.t, "method")})
+	} else if n := len(b.Payouts); n > 0 && b.Payouts[n-1].byHand() {
 		w.add(Entry{Kind: rapid.SampledFrom([]EntryKind{EntryPayoutSent, EntryPayoutFailed}).Draw(w.t, "payout"), Payout: n})
 	}
 }
@@ -617,11 +684,41 @@ func (w *world) rest4ever() {
 	if b.Closed != nil && b.State == StateConfirmed {
 		w.t.Fatal("left behind on a closed departure")
 	}
+	w.checkPayouts()
 	for _, p := range b.Payments {
 		m := b.moneyOf(p)
 		if p.Status == PaymentUndecided || m.owed > 0 && !m.contested && m.failures < maxRefundTries {
 			w.t.Fatalf("payment %s is %s, owed %d", p.ID, p.Status, m.owed)
 		}
+	}
+}
+
+// checkPayouts: what the agency's account holds is what the log says, and no more
+// than is left for the agency unless a person has to get it back.
+func (w *world) checkPayouts() {
+	byHand, tried := false, false
+	for _, p := range w.b.Payouts {
+		byHand = byHand || p.byHand()
+		for _, r := range p.Reversals {
+			tried = tried || r.Status == PayoutFailed && r.Number >= maxRefundTries
+		}
+		i := slices.IndexFunc(w.transfers, func(t Transfer) bool { return t.Key == payoutKey(w.b.ID, p.Number) })
+		if !p.byHand() && ((p.Status == PayoutSent) != (i >= 0) || p.Status == PayoutRequested) {
+			w.t.Fatalf("payout %d is %s, transfers %+v", p.Number, p.Status, w.transfers)
+		}
+		if i < 0 {
+			continue
+		}
+		var reversed int64
+		for _, r := range w.transfers[i].Reversals {
+			reversed += r.Amount.Amount
+		}
+		if reversed != p.reversed() || reversed > p.Amount.Amount {
+			w.t.Fatalf("%d of %s were reversed, the log has %d", reversed, p.Amount, p.reversed())
+		}
+	}
+	if over := -w.b.payableTo("agency"); over > 0 && !byHand && !tried {
+		w.t.Fatalf("the agency keeps %d too much: %+v", over, w.b.Payouts)
 	}
 }
 
