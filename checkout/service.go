@@ -70,6 +70,10 @@ type Config struct {
 	// ReturnURL gives the addresses to which the payment page sends the
 	// patient back. It must give the same for the same booking and language.
 	ReturnURL func(bookingID, lang string) (success, cancel string)
+	// Notify tells a patient of something, by mail for one. Every notice is given
+	// at least once, and with the same key where it is given again; after an
+	// error it is given again. nil tells nothing.
+	Notify func(context.Context, Notice) error
 	// Payouts are the ways in which organisations are paid by themselves, by
 	// method; PayoutManual is always there.
 	Payouts map[string]PayoutProvider

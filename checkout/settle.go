@@ -364,12 +364,16 @@ func (s *Service) run(ctx context.Context, id string, l look) (Booking, error) {
 	return r.b, fault.New(fault.Internal, "The booking does not come to rest.")
 }
 
-// end brings the lists up to the booking.
+// end brings the lists up to the booking, and tells the patient.
 func (r *run) end(ctx context.Context) error {
 	if err := r.s.keepItems(ctx, r.b); err != nil {
 		return err
 	}
-	if err := r.s.show(ctx, r.b, r.missed != nil, r.sweep); err != nil {
+	told, err := r.s.tell(ctx, r.b)
+	if err != nil {
+		r.miss(err)
+	}
+	if err := r.s.show(ctx, r.b, r.missed != nil, r.sweep, told); err != nil {
 		return err
 	}
 	return r.missed

@@ -54,6 +54,8 @@ type View struct {
 	// Entries is the length of the log that the view shows; 0 before the first
 	// entry.
 	Entries int `json:"entries"`
+	// Told is how many entries the patient has been told of.
+	Told int `json:"told,omitempty"`
 	// Next is when the booking has to be looked at again; zero means never.
 	Next time.Time `json:"next,omitzero"`
 	// Busy is set before a run writes its first entry, and cleared by a run
@@ -135,8 +137,8 @@ func (s *Service) mark(ctx context.Context, id string) error {
 
 // show brings the list view up to a booking. again asks for another look soon;
 // swept says that the run looked for what others left behind, so that a mark
-// that has passed can go.
-func (s *Service) show(ctx context.Context, b Booking, again, swept bool) error {
+// that has passed can go; told, up to which entry the patient has been told.
+func (s *Service) show(ctx context.Context, b Booking, again, swept bool, told int) error {
 	now := s.now()
 	next := nextLook(&b, now)
 	if soon := now.Add(time.Minute); again && (next.IsZero() || next.After(soon)) {
@@ -144,10 +146,11 @@ func (s *Service) show(ctx context.Context, b Booking, again, swept bool) error 
 	}
 	change := func(v *View) error {
 		if v.Entries <= len(b.Timeline) {
-			busy := v.Busy
+			before := *v
 			*v = viewOf(b)
-			v.Busy, v.Next = busy, next
+			v.Busy, v.Told, v.Next = before.Busy, before.Told, next
 		}
+		v.Told = max(v.Told, told)
 		if swept && !again && !v.Busy.After(now) {
 			v.Busy = time.Time{}
 		}
@@ -162,7 +165,7 @@ func (s *Service) show(ctx context.Context, b Booking, again, swept bool) error 
 		if fault.Is(err, fault.Conflict) {
 			err = nil // whoever made it shows at least as much, or is about to
 		}
-	case err == nil && !(rec.Value.Entries == len(b.Timeline) && rec.Value.Next.Equal(next) && !swept):
+	case err == nil && !(rec.Value.Entries == len(b.Timeline) && rec.Value.Next.Equal(next) && rec.Value.Told >= told && !swept):
 		_, err = s.views.Update(ctx, b.ID, change)
 	}
 	if err == nil && !next.IsZero() && next.Before(now.Add(workerTick)) {
@@ -267,7 +270,7 @@ func (s *Service) Rebuild(ctx context.Context) error {
 		if err := s.mark(ctx, id); err != nil {
 			return err
 		}
-		return s.show(ctx, b, true, false)
+		return s.show(ctx, b, true, false, 0)
 	}
 	err := s.entries.Each(ctx, store.Query{Limit: store.MaxPage}, func(rec store.Record[Entry]) error {
 		booking, _, _ := strings.Cut(rec.ID, "/")

@@ -8,12 +8,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/medtour/medtour/account"
-	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/fault"
 	"github.com/medtour/medtour/templates"
@@ -23,8 +21,6 @@ const (
 	accountPath = "/account"
 	// accountBookings is how many bookings one page of the account shows.
 	accountBookings = 20
-	// paidMailUntil is how long a mail about a paid deposit is worth sending.
-	paidMailUntil = 3 * 24 * time.Hour
 )
 
 func (s *Server) accountRoutes(e *echo.Echo) {
@@ -288,24 +284,4 @@ func (s *Server) showMailbox(c echo.Context) error {
 	p := s.personalPage(c)
 	p.Path, p.Query, p.Title = "/mailbox", "", p.T("mailbox.title")
 	return s.ok(c, templates.Mailbox(p, templates.MailboxView{Letters: letters}))
-}
-
-// mailPaid sends the link of a booking once its deposit is paid, once.
-func (s *Server) mailPaid(c echo.Context, b checkout.Booking) {
-	if b.Paid.Amount == 0 || b.State != checkout.StateAwaiting && b.State != checkout.StateConfirmed || !s.Outbox.Sends() && !s.Demo {
-		return
-	}
-	ctx, p := c.Request().Context(), s.page(c)
-	v := templates.MailView{Before: []string{p.T("mail.paid.text", "amount", p.MoneyCode(b.Paid), "package", p.Name(b.Quote.PackageName), "date", p.Date(b.Quote.Start))},
-		Label: p.T("mail.paid.link"), Link: s.BaseURL + p.URL(s.BookingPath(b.ID)), After: []string{p.T("mail.paid.note")}}
-	if b.State == checkout.StateAwaiting && b.Quote.BookingClass == catalog.OnAcceptance {
-		v.Before = append(v.Before, p.T("mail.paid.waits"))
-	}
-	m, err := letter(ctx, p.Locale, b.Patient.Email, p.T("mail.paid.subject", "number", b.Number), v)
-	if err == nil {
-		err = s.Outbox.PostOnce(ctx, "paid/"+b.ID, m, s.Now().Add(paidMailUntil))
-	}
-	if err != nil {
-		s.Log.Error("the mail about a deposit could not be posted", "booking", b.ID, "error", err)
-	}
 }

@@ -163,7 +163,6 @@ func (s *Server) returnFromPayment(c echo.Context) error {
 		return err
 	}
 	if b.State != checkout.StateHolding {
-		s.mailPaid(c, b)
 		return s.redirect(c, s.BookingPath(id))
 	}
 	return s.askAgain(c, b)

@@ -123,6 +123,7 @@ func startServer() (_ *testServer, err error) {
 	}
 	var site *Server
 	orders, err := checkout.New(ctx, checkout.Config{Catalog: cat, Engine: engine, Payments: pay, Rates: rates, Now: time.Now, Log: log,
+		Notify: func(ctx context.Context, n checkout.Notice) error { return site.Notify(ctx, n) },
 		ReturnURL: func(bookingID, lang string) (success, cancel string) {
 			path := base + templates.Page{Locale: templates.LocaleFor(lang)}.URL(site.BookingPath(bookingID))
 			return path + "/return", path

@@ -112,6 +112,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	orders, err := checkout.New(ctx, checkout.Config{
 		Catalog: cat, Engine: engine, Payments: pay, Payouts: map[string]checkout.PayoutProvider{checkout.PayoutStripe: pay},
 		Rates: rates, Now: time.Now, Log: log,
+		Notify: func(ctx context.Context, n checkout.Notice) error { return site.Notify(ctx, n) },
 		ReturnURL: func(bookingID, lang string) (success, cancel string) {
 			path := templates.Page{Locale: templates.LocaleFor(lang)}.URL(site.BookingPath(bookingID))
 			return base + path + "/return", base + path

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/medtour/medtour/catalog"
+	"github.com/medtour/medtour/checkout"
+	"github.com/medtour/medtour/templates"
+)
+
+// noticeMailFor is how long a mail about a booking is worth sending.
+const noticeMailFor = 3 * 24 * time.Hour
+
+// Notify mails a patient what checkout has to tell, in the language in which the
+// journey was booked. The outbox takes each notice once.
+func (s *Server) Notify(ctx context.Context, n checkout.Notice) error {
+	if !s.Outbox.Sends() && !s.Demo {
+		return nil
+	}
+	b := n.Booking
+	p := templates.Page{Locale: templates.LocaleFor(b.Quote.Lang), Base: s.BaseURL}
+	subject, paragraphs := noticeText(p, n)
+	v := templates.MailView{Before: paragraphs, After: []string{p.T("mail.paid.note")},
+		Label: p.T("mail.booking.link"), Link: s.BaseURL + p.URL(s.BookingPath(b.ID))}
+	m, err := letter(ctx, p.Locale, b.Patient.Email, subject, v)
+	if err != nil {
+		return err
+	}
+	return s.Outbox.PostOnce(ctx, n.Key, m, n.Entry.At.Add(noticeMailFor))
+}
+
+// noticeText writes the subject and the paragraphs of a notice. It is pure.
+func noticeText(p templates.Page, n checkout.Notice) (subject string, paragraphs []string) {
+	b, e := n.Booking, n.Entry
+	name := "mail." + strings.ReplaceAll(string(n.Kind), "-", "_")
+	args := []any{"number", b.Number, "package", p.Name(b.Quote.PackageName), "date", p.Date(b.Quote.Start),
+		"amount", p.MoneyCode(noticeAmount(n)), "until", p.Time(e.Until)}
+	say := func(key string) { paragraphs = append(paragraphs, p.T(key, args...)) }
+	switch {
+	case n.Kind == checkout.NoticeDeclined && e.Reason == checkout.ReasonSilence:
+		say(name + ".no_answer")
+	case n.Kind == checkout.NoticeDeclined && e.Reason == checkout.ReasonIncomplete:
+		say(name + ".incomplete")
+	default:
+		say(name + ".text")
+	}
+	switch n.Kind {
+	case checkout.NoticePaid:
+		if b.State == checkout.StateAwaiting && b.Quote.BookingClass == catalog.OnAcceptance {
+			say(name + ".waits")
+		}
+	case checkout.NoticeDeclined:
+		say(name + ".refund")
+	case checkout.NoticeCancelled:
+		if e.Amount.Amount > 0 {
+			say(name + ".refund")
+		} else {
+			say(name + ".nothing")
+		}
+	case checkout.NoticeAsked:
+		paragraphs = append(paragraphs, e.Text)
+		say(name + ".until")
+	case checkout.NoticeReminded:
+		if b.Question != nil {
+			paragraphs = append(paragraphs, b.Question.Text)
+		}
+		say("mail.asked.until")
+	case checkout.NoticeClosed, checkout.NoticeEstimated:
+		say(name + ".until")
+	case checkout.NoticeRefunded:
+		say(name + ".when")
+	}
+	return p.T(name+".subject", args...), paragraphs
+}
+
+// noticeAmount is the amount that a notice is about.
+func noticeAmount(n checkout.Notice) catalog.Money {
+	switch {
+	case n.Kind == checkout.NoticeRefundFailed:
+		return n.Booking.RefundPending
+	case n.Kind == checkout.NoticeReturned:
+		for _, p := range n.Booking.Payments {
+			if p.ID == n.Entry.PaymentID {
+				return p.Amount
+			}
+		}
+	case n.Kind != checkout.NoticePaid && n.Entry.Amount != nil:
+		return *n.Entry.Amount
+	}
+	return n.Booking.Paid
+}
