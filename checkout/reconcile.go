@@ -246,9 +246,15 @@ func (s *Service) unknown(ctx context.Context, payment, note string, f *Findings
 	return s.found(ctx, Item{ID: string(ItemUnknownPayment) + "-" + payment, Kind: ItemUnknownPayment, PaymentID: payment, Note: note, Opened: f.Begun}, f)
 }
 
+// found opens an item, and counts it among the findings unless somebody has
+// dealt with it.
 func (s *Service) found(ctx context.Context, i Item, f *Findings) error {
-	if !slices.Contains(f.Items, i.ID) {
+	if err := s.openItem(ctx, i); err != nil {
+		return err
+	}
+	now, err := s.Item(ctx, i.ID)
+	if err == nil && now.Resolved.IsZero() && !slices.Contains(f.Items, i.ID) {
 		f.Items = append(f.Items, i.ID)
 	}
-	return s.openItem(ctx, i)
+	return err
 }

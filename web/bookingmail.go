@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/medtour/medtour/account"
 	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/templates"
@@ -13,22 +14,48 @@ import (
 // noticeMailFor is how long a mail about a booking is worth sending.
 const noticeMailFor = 3 * 24 * time.Hour
 
+// BookingMail makes the links of bookings for checkout, and tells patients by
+// mail what it has to tell. It works without a Server.
+type BookingMail struct {
+	links  *account.Links
+	base   string
+	outbox *account.Outbox
+	demo   bool
+}
+
+// NewBookingMail returns the mail of a site at an address; secret is that of its
+// Config. In a demonstration mail is shown where it is not sent.
+func NewBookingMail(baseURL string, secret []byte, outbox *account.Outbox, demo bool) (*BookingMail, error) {
+	links, err := account.NewLinks(secret)
+	return &BookingMail{links, baseURL, outbox, demo}, err
+}
+
+// url is the address of a booking's page in a language.
+func (m *BookingMail) url(id, lang string) string {
+	return m.base + templates.Page{Locale: templates.LocaleFor(lang)}.URL(bookingPath(m.links, id))
+}
+
+// ReturnURL is where the payment page sends the patient; see checkout.Config.
+func (m *BookingMail) ReturnURL(id, lang string) (success, cancel string) {
+	page := m.url(id, lang)
+	return page + "/return", page
+}
+
 // Notify mails a patient what checkout has to tell, in the language in which the
-// journey was booked. The outbox takes each notice once.
-func (s *Server) Notify(ctx context.Context, n checkout.Notice) error {
-	if !s.Outbox.Sends() && !s.Demo {
+// journey was booked. The outbox takes each notice once; see checkout.Config.
+func (m *BookingMail) Notify(ctx context.Context, n checkout.Notice) error {
+	if !m.outbox.Sends() && !m.demo {
 		return nil
 	}
 	b := n.Booking
-	p := templates.Page{Locale: templates.LocaleFor(b.Quote.Lang), Base: s.BaseURL}
+	p := templates.Page{Locale: templates.LocaleFor(b.Quote.Lang)}
 	subject, paragraphs := noticeText(p, n)
-	v := templates.MailView{Before: paragraphs, After: []string{p.T("mail.paid.note")},
-		Label: p.T("mail.booking.link"), Link: s.BaseURL + p.URL(s.BookingPath(b.ID))}
-	m, err := letter(ctx, p.Locale, b.Patient.Email, subject, v)
+	mail, err := letter(ctx, p.Locale, b.Patient.Email, subject, templates.MailView{Before: paragraphs, After: []string{p.T("mail.paid.note")},
+		Label: p.T("mail.booking.link"), Link: m.url(b.ID, b.Quote.Lang)})
 	if err != nil {
 		return err
 	}
-	return s.Outbox.PostOnce(ctx, n.Key, m, n.Entry.At.Add(noticeMailFor))
+	return m.outbox.PostOnce(ctx, n.Key, mail, n.Entry.At.Add(noticeMailFor))
 }
 
 // noticeText writes the subject and the paragraphs of a notice. It is pure.

@@ -25,7 +25,6 @@ import (
 	"github.com/medtour/medtour/search"
 	"github.com/medtour/medtour/seed"
 	"github.com/medtour/medtour/store/sqlite"
-	"github.com/medtour/medtour/templates"
 )
 
 // testServer is the whole site over the starting catalogue: embedded store,
@@ -121,13 +120,16 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var site *Server
+	outbox, err := account.OpenOutbox(ctx, engine, nil, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	mail, err := NewBookingMail(base, []byte(testSecret), outbox, true)
+	if err != nil {
+		return nil, err
+	}
 	orders, err := checkout.New(ctx, checkout.Config{Catalog: cat, Engine: engine, Payments: pay, Rates: rates, Now: time.Now, Log: log,
-		Notify: func(ctx context.Context, n checkout.Notice) error { return site.Notify(ctx, n) },
-		ReturnURL: func(bookingID, lang string) (success, cancel string) {
-			path := base + templates.Page{Locale: templates.LocaleFor(lang)}.URL(site.BookingPath(bookingID))
-			return path + "/return", path
-		}})
+		Notify: mail.Notify, ReturnURL: mail.ReturnURL})
 	if err != nil {
 		return nil, err
 	}
@@ -151,11 +153,7 @@ func startServer() (_ *testServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	outbox, err := account.OpenOutbox(ctx, engine, nil, time.Now)
-	if err != nil {
-		return nil, err
-	}
-	site, err = New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
+	site, err := New(Config{Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(testSecret), Demo: true,
 		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Saved: saved, Simulator: sim, Ping: engine.Ping, Log: log, Now: time.Now})
 	if err != nil {
 		return nil, err

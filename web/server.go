@@ -111,4 +111,6 @@ func (s *Server) routes() {
 func (s *Server) bookingID(token string) (string, error) { return s.links.Verify(token) }
 
 // BookingPath returns the path of a booking's page, with its secret.
-func (s *Server) BookingPath(id string) string { return "/bookings/" + s.links.Token(id) }
+func (s *Server) BookingPath(id string) string { return bookingPath(s.links, id) }
+
+func bookingPath(links *account.Links, id string) string { return "/bookings/" + links.Token(id) }

@@ -31,6 +31,7 @@ type cli struct {
 	SearchEval   searchEvalCmd   `cmd:"" help:"Measure the search on queries of which it is known what they should find."`
 	SearchReport searchReportCmd `cmd:"" help:"Say what was searched for, what found nothing and what was not opened."`
 	BenchSearch  benchSearchCmd  `cmd:"" help:"Measure the speed of the search on generated catalogues."`
+	Reconcile    reconcileCmd    `cmd:"" help:"Compare the payments with the log of bookings, repair what was missed and say what a person must look at."`
 	Doctor       doctorCmd       `cmd:"" help:"Check store, catalogue, index and payments, and say what to do."`
 	Version      versionCmd      `cmd:"" help:"Say which version this is."`
 }

@@ -29,6 +29,8 @@ const (
 	exitFailed = 1
 	// exitUsage: the command line or the configuration is wrong.
 	exitUsage = 2
+	// exitFindings: the work is done, and has found what a person must look at.
+	exitFindings = 3
 )
 
 // execute runs one command line and returns its exit code.
@@ -57,7 +59,11 @@ func execute(ctx context.Context, args []string, stdout, stderr *os.File) int {
 		fmt.Fprintf(stderr, "medtour: %v\nRun medtour --help to see what there is.\n", err)
 		return exitUsage
 	}
-	if err := parsed.Run(&cli.Config); err != nil {
+	err = parsed.Run(&cli.Config)
+	switch {
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case err != nil:
 		return complain(stderr, err)
 	}
 	return exitOK

@@ -14,13 +14,13 @@ import (
 
 	"github.com/medtour/medtour/account"
 	"github.com/medtour/medtour/care"
+	"github.com/medtour/medtour/catalog"
 	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/checkout/stripepay"
 	"github.com/medtour/medtour/checkout/stripesim"
 	"github.com/medtour/medtour/fault"
 	"github.com/medtour/medtour/search"
 	"github.com/medtour/medtour/store"
-	"github.com/medtour/medtour/templates"
 	"github.com/medtour/medtour/web"
 )
 
@@ -108,20 +108,15 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
-	var site *web.Server
-	orders, err := checkout.New(ctx, checkout.Config{
-		Catalog: cat, Engine: engine, Payments: pay, Payouts: map[string]checkout.PayoutProvider{checkout.PayoutStripe: pay},
-		Rates: rates, Now: time.Now, Log: log,
-		Notify: func(ctx context.Context, n checkout.Notice) error { return site.Notify(ctx, n) },
-		ReturnURL: func(bookingID, lang string) (success, cancel string) {
-			path := templates.Page{Locale: templates.LocaleFor(lang)}.URL(site.BookingPath(bookingID))
-			return base + path + "/return", base + path
-		},
-	})
+	outbox, err := openOutbox(ctx, cfg, engine)
 	if err != nil {
 		return err
 	}
-	mailer, err := cfg.mailer()
+	mail, err := web.NewBookingMail(base, []byte(secret), outbox, !cfg.live())
+	if err != nil {
+		return err
+	}
+	orders, err := openOrders(ctx, engine, cat, pay, rates, mail, log)
 	if err != nil {
 		return err
 	}
@@ -145,10 +140,6 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
-	outbox, err := account.OpenOutbox(ctx, engine, mailer, time.Now)
-	if err != nil {
-		return err
-	}
 	webCfg := web.Config{
 		Catalog: cat, Search: index, Analytics: analytics, Checkout: orders, Rates: rates, BaseURL: base, Secret: []byte(secret), Demo: !cfg.live(),
 		Accounts: accounts, Factors: factors, Outbox: outbox, Audit: audit, Slots: slots, Saved: saved, Ping: engine.Ping, Log: log, Now: time.Now,
@@ -158,7 +149,8 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	} else {
 		webCfg.PaymentOrigin = stripeCheckout
 	}
-	if site, err = web.New(webCfg); err != nil {
+	site, err := web.New(webCfg)
+	if err != nil {
 		return err
 	}
 
@@ -200,6 +192,24 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 		log.Warn("some requests were cut off", "error", err)
 	}
 	return nil
+}
+
+// openOutbox opens the mail that is to be sent, or shown where no relay is
+// configured.
+func openOutbox(ctx context.Context, cfg Config, engine store.Engine) (*account.Outbox, error) {
+	mailer, err := cfg.mailer()
+	if err != nil {
+		return nil, err
+	}
+	return account.OpenOutbox(ctx, engine, mailer, time.Now)
+}
+
+// openOrders opens checkout.
+func openOrders(ctx context.Context, engine store.Engine, cat *catalog.Catalog, pay *stripepay.Client, rates catalog.Rates, mail *web.BookingMail, log *slog.Logger) (*checkout.Service, error) {
+	return checkout.New(ctx, checkout.Config{
+		Catalog: cat, Engine: engine, Payments: pay, Payouts: map[string]checkout.PayoutProvider{checkout.PayoutStripe: pay},
+		Rates: rates, Now: time.Now, Log: log, Notify: mail.Notify, ReturnURL: mail.ReturnURL,
+	})
 }
 
 // listen takes the port before anything else is opened, so that a taken one is
