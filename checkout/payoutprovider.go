@@ -284,7 +284,7 @@ func (r *run) payOut(ctx context.Context, p Payout) error {
 		r.s.log.ErrorContext(ctx, "checkout: payout refused", "booking", r.b.ID, "payout", p.Number, "error", err)
 		return r.write(ctx, Entry{Kind: EntryPayoutFailed, Payout: p.Number, Reason: reasonOf(err)})
 	}
-	return silent{err}
+	return r.unanswered(ctx, err)
 }
 
 // transferred writes down a transfer, whatever others have written meanwhile:
@@ -320,7 +320,7 @@ func (r *run) reverse(ctx context.Context, p Payout, rev PayoutReversal) error {
 		r.s.log.ErrorContext(ctx, "checkout: reversal of a payout refused", "booking", r.b.ID, "payout", p.Number, "error", err)
 		return r.write(ctx, Entry{Kind: EntryReversalFailed, Payout: p.Number, Reversal: rev.Number, Reason: reasonOf(err)})
 	}
-	return silent{err}
+	return r.unanswered(ctx, err)
 }
 
 // listTransfers looks at the transfers of a booking and writes down what is

@@ -559,8 +559,13 @@ func (r *run) open(ctx context.Context, a Attempt) error {
 		r.s.log.WarnContext(ctx, "checkout: payment page given up", "booking", r.b.ID, "attempt", a.Number, "error", err)
 		return r.write(ctx, Entry{Kind: EntryAttemptFailed, Attempt: a.Number, Reason: ReasonNoAnswer, Unknown: true})
 	}
-	// The processor also refuses a call that somebody else is making at this
-	// moment, after a double click.
+	return r.unanswered(ctx, err)
+}
+
+// unanswered is for a call that had no answer. The processor also refuses a call
+// that somebody else is making at this moment, after a double click for one:
+// then it is decided anew on what they have written.
+func (r *run) unanswered(ctx context.Context, err error) error {
 	if r.overtaken(ctx) {
 		return nil
 	}
@@ -688,7 +693,7 @@ func (r *run) refund(ctx context.Context, rec RefundRecord) error {
 		r.look.payment = rec.PaymentID // a dispute may be the reason
 		return r.write(ctx, Entry{Kind: EntryRefundRefused, Refund: rec.Number, Reason: ReasonRefused})
 	}
-	return silent{err}
+	return r.unanswered(ctx, err)
 }
 
 func (r *run) sent(ctx context.Context, rec RefundRecord, f Refund) error {
