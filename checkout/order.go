@@ -147,6 +147,12 @@ func (s *Service) holdUntil() time.Time { return s.now().Add(s.cfg.HoldFor).Trun
 func (s *Service) sessionParams(b Booking, attempt int) SessionParams {
 	q := b.Quote
 	success, cancel := s.cfg.ReturnURL(b.ID, q.Lang)
+	offered := methods(s.cfg.Methods, s.cfg.Country, q, s.now())
+	if slices.ContainsFunc(b.Timeline, func(e Entry) bool { return e.Kind == EntryAttemptFailed && e.Reason == ReasonRefused }) {
+		// A wallet that the account has not enabled after all must not keep
+		// anybody from paying.
+		offered = []string{MethodCard}
+	}
 	return SessionParams{
 		IdempotencyKey: fmt.Sprintf("%s:checkout:%d", b.ID, attempt),
 		BookingID:      b.ID,
@@ -156,7 +162,7 @@ func (s *Service) sessionParams(b Booking, attempt int) SessionParams {
 		Description:    cut(b.Number+" · "+q.Start.Format(time.DateOnly)+" · "+q.Deposit.String(), maxDescription),
 		Email:          b.Patient.Email,
 		Locale:         locale(q.Lang),
-		Methods:        s.cfg.Methods,
+		Methods:        offered,
 		SuccessURL:     success,
 		CancelURL:      cancel,
 		ExpiresAt:      later(b.HoldUntil, s.now().Add(MinHoldFor).Truncate(time.Second)),

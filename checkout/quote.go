@@ -286,6 +286,9 @@ func price(o offer, c Choice, rates catalog.Rates) (Quote, error) {
 	q.DueAtHospital = due[catalog.DueAtHospital]
 	q.Total = arrival.Add(q.DueAtHospital)
 	q.Deposit = deposit(arrival, o.pkg.Deposit)
+	if err := chargeable(q.Deposit, rates); err != nil {
+		return Quote{}, err
+	}
 	q.DueOnArrival = catalog.Money{Amount: arrival.Amount - q.Deposit.Amount, Currency: c.Currency}
 	return q, nil
 }

@@ -72,7 +72,7 @@ func play(t *testing.T, list []scenario) {
 func newScene(t *testing.T, engine store.Engine) *scene {
 	t.Helper()
 	s := &scene{bench: newBench(t, engine), choice: choice(catalog.OnAcceptance)}
-	s.config.Methods = []string{"card", "alipay"}
+	s.config.Methods, s.config.Country = []string{checkout.MethodAlipay, checkout.MethodWeChat}, "US"
 	s.restart()
 	return s
 }
@@ -171,7 +171,7 @@ func pays(s *scene) { paysWith(stripesim.CardSucceeds)(s) }
 
 // paysSlowly pays by a method whose money comes later.
 func paysSlowly(s *scene) {
-	s.must(s.sim.PayLater(ctx, s.page(), "alipay"))
+	s.must(s.sim.PayLater(ctx, s.page(), checkout.MethodWeChat))
 }
 
 // moneyComes ends a slow payment.
@@ -315,7 +315,7 @@ func forged(change func(*checkout.SessionParams)) act {
 	return func(s *scene) {
 		p := s.now().Attempts[0].Params
 		p.IdempotencyKey = "elsewhere"
-		p.Methods = []string{"card"}
+		p.Methods = []string{checkout.MethodCard}
 		change(&p)
 		sess, err := s.stripe.CreateSession(ctx, p)
 		s.must(err)

@@ -34,6 +34,7 @@ import (
 	"encoding/base32"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,16 +78,16 @@ type Config struct {
 	// Payouts are the ways in which organisations are paid by themselves, by
 	// method; PayoutManual is always there.
 	Payouts map[string]PayoutProvider
-	// Methods of payment, DefaultMethods when empty.
+	// Methods of payment besides cards that the account has enabled: MethodAlipay,
+	// MethodWeChat. A quote is offered those that its currency allows at an
+	// account of Country, ISO 3166-1 alpha-2, which they require.
 	Methods []string
+	Country string
 	// HoldFor is how long a place is held for a payment; 0 is DefaultHoldFor.
 	HoldFor time.Duration
 	// QuoteFor is how long a quote can be booked; 0 is DefaultQuoteFor.
 	QuoteFor time.Duration
 }
-
-// DefaultMethods are the methods of payment that every currency has.
-var DefaultMethods = []string{"card"}
 
 // Service is checkout over a store and a card processor. It is safe for
 // concurrent use, by several processes on one store as well.
@@ -121,9 +122,6 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	if len(cfg.Methods) == 0 {
-		cfg.Methods = DefaultMethods
 	}
 	if cfg.HoldFor == 0 {
 		cfg.HoldFor = DefaultHoldFor
@@ -180,6 +178,11 @@ func (c Config) validate() error {
 	}
 	if c.QuoteFor < time.Minute || c.QuoteFor > 7*24*time.Hour {
 		f.Add("quote_for", "range", "between a minute and a week")
+	}
+	for _, m := range c.Methods {
+		if w, known := wallets[m]; !known || !slices.Contains(w.countries, c.Country) {
+			f.Add("methods", "unavailable", "%q is not available to an account of the country %q", clip(m), clip(c.Country))
+		}
 	}
 	return f.Err("The checkout configuration is wrong.")
 }

@@ -61,7 +61,7 @@ func TestStorm(t *testing.T) {
 				}
 			})
 			s := &storm{bench: newBench(t, storetest.Open(t, storetest.SQLite(t))), rng: rand.New(rand.NewPCG(seed, 0))}
-			s.config.Methods = []string{"card", "alipay"}
+			s.config.Methods, s.config.Country = []string{checkout.MethodAlipay, checkout.MethodWeChat}, "US"
 			for range 3 {
 				s.nodes = append(s.nodes, s.node())
 			}
@@ -182,7 +182,7 @@ func (s *storm) paying() {
 	cards := []string{stripesim.CardSucceeds, stripesim.CardSucceeds, stripesim.CardSucceeds, stripesim.CardSucceeds,
 		stripesim.CardDeclined, stripesim.CardDisputed, stripesim.CardRefundFails, stripesim.CardRefundPending}
 	if s.chance(15) {
-		s.may(s.sim.PayLater(ctx, id, "alipay"))
+		s.may(s.sim.PayLater(ctx, id, checkout.MethodWeChat))
 		return
 	}
 	s.may(s.sim.Pay(ctx, id, pick(s.rng, cards)))

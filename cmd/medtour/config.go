@@ -11,19 +11,22 @@ import (
 	"text/tabwriter"
 
 	"github.com/medtour/medtour/account"
+	"github.com/medtour/medtour/checkout"
 	"github.com/medtour/medtour/fault"
 )
 
 // Config is the whole configuration, by flags and environment.
 type Config struct {
-	Addr       string `help:"Address to listen on; port 0 picks a free one." default:"127.0.0.1:8080" env:"MEDTOUR_ADDR"`
-	URL        string `help:"Public address of the site, such as https://medtour.example; by default where it listens." env:"MEDTOUR_URL" placeholder:"URL"`
-	Data       string `help:"Folder of the embedded database, the search index and other state." default:"./data" env:"MEDTOUR_DATA" type:"path" placeholder:"DIR"`
-	Store      string `help:"Database: empty for the embedded one, or a mongodb:// address." env:"MEDTOUR_STORE" placeholder:"URI"`
-	Rates      string `help:"File with exchange rates to use instead of those that ship with the program." env:"MEDTOUR_RATES" type:"path" placeholder:"FILE"`
-	Production bool   `help:"Refuse to start with demonstration settings: needs real Stripe keys, a secret and an https address, and does not load the starting catalogue by itself." env:"MEDTOUR_PRODUCTION"`
-	LogFormat  string `help:"Form of the log: ${enum}." enum:"text,json" default:"text" env:"MEDTOUR_LOG_FORMAT"`
-	LogLevel   string `help:"Least level that is logged: ${enum}; debug logs every request." enum:"debug,info,warn,error" default:"info" env:"MEDTOUR_LOG_LEVEL"`
+	Addr           string   `help:"Address to listen on; port 0 picks a free one." default:"127.0.0.1:8080" env:"MEDTOUR_ADDR"`
+	URL            string   `help:"Public address of the site, such as https://medtour.example; by default where it listens." env:"MEDTOUR_URL" placeholder:"URL"`
+	Data           string   `help:"Folder of the embedded database, the search index and other state." default:"./data" env:"MEDTOUR_DATA" type:"path" placeholder:"DIR"`
+	Store          string   `help:"Database: empty for the embedded one, or a mongodb:// address." env:"MEDTOUR_STORE" placeholder:"URI"`
+	Rates          string   `help:"File with exchange rates to use instead of those that ship with the program." env:"MEDTOUR_RATES" type:"path" placeholder:"FILE"`
+	PaymentMethods []string `help:"Methods of payment besides cards that the Stripe account has enabled: alipay, wechat_pay." env:"MEDTOUR_PAYMENT_METHODS" placeholder:"METHOD,…"`
+	StripeCountry  string   `help:"Country of the Stripe account, such as US; the methods besides cards depend on it." env:"MEDTOUR_STRIPE_COUNTRY" placeholder:"CODE"`
+	Production     bool     `help:"Refuse to start with demonstration settings: needs real Stripe keys, a secret and an https address, and does not load the starting catalogue by itself." env:"MEDTOUR_PRODUCTION"`
+	LogFormat      string   `help:"Form of the log: ${enum}." enum:"text,json" default:"text" env:"MEDTOUR_LOG_FORMAT"`
+	LogLevel       string   `help:"Least level that is logged: ${enum}; debug logs every request." enum:"debug,info,warn,error" default:"info" env:"MEDTOUR_LOG_LEVEL"`
 
 	// Secrets come from the environment alone: flags can be read by other
 	// users of the machine.
@@ -61,6 +64,15 @@ func (c *Config) BeforeApply() error {
 
 // simulated reports whether the local Stripe takes the payments.
 func (c Config) simulated() bool { return c.StripeKey == "" }
+
+// methods are the methods of payment besides cards, and the country of the
+// account that takes them. The local Stripe has all.
+func (c Config) methods() (methods []string, country string) {
+	if c.simulated() && len(c.PaymentMethods) == 0 && c.StripeCountry == "" {
+		return []string{checkout.MethodAlipay, checkout.MethodWeChat}, "US"
+	}
+	return c.PaymentMethods, c.StripeCountry
+}
 
 // live reports whether real money moves.
 func (c Config) live() bool {

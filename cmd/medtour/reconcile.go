@@ -103,7 +103,7 @@ func (c Config) ordersAlone(ctx context.Context, engine store.Engine, cat *catal
 	if err != nil {
 		return nil, err
 	}
-	return openOrders(ctx, engine, cat, pay, rates, mail, log)
+	return openOrders(ctx, c, engine, cat, pay, rates, mail, log)
 }
 
 // printFindings writes what a reconciliation has found, one thing a line.

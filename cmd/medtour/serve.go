@@ -116,7 +116,7 @@ func run(ctx context.Context, cfg Config, out *output, started func(baseURL stri
 	if err != nil {
 		return err
 	}
-	orders, err := openOrders(ctx, engine, cat, pay, rates, mail, log)
+	orders, err := openOrders(ctx, cfg, engine, cat, pay, rates, mail, log)
 	if err != nil {
 		return err
 	}
@@ -205,9 +205,10 @@ func openOutbox(ctx context.Context, cfg Config, engine store.Engine) (*account.
 }
 
 // openOrders opens checkout.
-func openOrders(ctx context.Context, engine store.Engine, cat *catalog.Catalog, pay *stripepay.Client, rates catalog.Rates, mail *web.BookingMail, log *slog.Logger) (*checkout.Service, error) {
+func openOrders(ctx context.Context, cfg Config, engine store.Engine, cat *catalog.Catalog, pay *stripepay.Client, rates catalog.Rates, mail *web.BookingMail, log *slog.Logger) (*checkout.Service, error) {
+	methods, country := cfg.methods()
 	return checkout.New(ctx, checkout.Config{
-		Catalog: cat, Engine: engine, Payments: pay, Payouts: map[string]checkout.PayoutProvider{checkout.PayoutStripe: pay},
+		Catalog: cat, Engine: engine, Payments: pay, Methods: methods, Country: country, Payouts: map[string]checkout.PayoutProvider{checkout.PayoutStripe: pay},
 		Rates: rates, Now: time.Now, Log: log, Notify: mail.Notify, ReturnURL: mail.ReturnURL,
 	})
 }
