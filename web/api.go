@@ -24,6 +24,7 @@ func (s *Server) apiRoutes() {
 	apiShown(s, "treatments", "A treatment", s.Catalog.Treatments)
 	s.partnerRoutes()
 	s.operation(operation{Method: http.MethodGet, Path: "/api/v1/openapi.json", Summary: "This description", Out: map[string]any{}}, s.showOpenAPI)
+	s.echo.GET("/api", s.showAPI)
 }
 
 func apiShown[T catalog.Entity](s *Server, plural, summary string, repo *catalog.Repo[T]) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -12,6 +13,7 @@ import (
 	"github.com/swaggest/openapi-go/openapi31"
 
 	"github.com/medtour/medtour/account"
+	"github.com/medtour/medtour/templates"
 )
 
 // operation is a call of the API: it is served and described from here.
@@ -119,4 +121,36 @@ func (s *Server) showOpenAPI(c echo.Context) error {
 		return err
 	}
 	return c.JSON(http.StatusOK, spec)
+}
+
+// apiCall puts a call in words.
+func apiCall(o operation) templates.APICall {
+	call := templates.APICall{Method: o.Method, Path: pathParam.ReplaceAllString(o.Path, "{$1}"), Summary: o.Summary, Scope: string(o.Scope)}
+	for _, in := range o.In {
+		t, params := reflect.TypeOf(in), len(call.Params)
+		for i := range t.NumField() {
+			for _, where := range []string{"path", "query", "header"} {
+				if name := t.Field(i).Tag.Get(where); name != "" {
+					call.Params = append(call.Params, templates.APIParam{Name: name, In: where, Description: t.Field(i).Tag.Get("description")})
+				}
+			}
+		}
+		call.Body = call.Body || len(call.Params) == params
+	}
+	return call
+}
+
+// showAPI describes the API to people who write programs, in the languages of
+// the consoles.
+func (s *Server) showAPI(c echo.Context) error {
+	if !slices.Contains(consoleLanguages, langOf(c)) {
+		return c.Redirect(http.StatusSeeOther, c.Request().URL.RequestURI())
+	}
+	p := s.page(c)
+	p.Path, p.Title = "/api", p.T("console.partner.api.title")
+	calls := make([]templates.APICall, len(s.operations))
+	for i, o := range s.operations {
+		calls[i] = apiCall(o)
+	}
+	return s.ok(c, templates.API(p, calls))
 }

@@ -106,3 +106,21 @@ func TestAnswersFitOpenAPI(t *testing.T) {
 		}
 	}
 }
+
+// The page for people has every call, in the languages of the consoles.
+func TestAPIPage(t *testing.T) {
+	s := newTestServer(t)
+	for _, path := range []string{"/api", "/zh-Hans/api"} {
+		s.speaks(t, path)
+		doc := s.page(t, path)
+		if got := doc.Find(".api-call").Length(); got != len(s.operations) || got < 10 {
+			t.Errorf("%s has %d calls of %d", path, got, len(s.operations))
+		}
+	}
+	if got := text(s.page(t, "/api").Find(".api-call:contains('PUT /api/v1/partner/offerings/{id}')")); !strings.Contains(got, "If-Match") || !strings.Contains(got, "listings:write") || !strings.Contains(got, "body") {
+		t.Errorf("saving an offering: %s", got)
+	}
+	if a := s.get(t, "/ar/api"); a.Header.Get("Location") != "/api" {
+		t.Errorf("in another language: %d to %q", a.StatusCode, a.Header.Get("Location"))
+	}
+}
