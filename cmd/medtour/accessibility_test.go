@@ -42,6 +42,20 @@ var consoleTypes = map[string]map[string]string{
 		"audit trail":  "/console/audit",
 		"whom to be":   "/console/organisation",
 		"account":      "/account",
+		"packages":     "/console/packages",
+		"new package":  "/console/packages/new?q=icl",
+		"package":      "/console/packages/" + agencyPackage,
+		"plan":         "/console/packages/" + agencyPackage + "/plan",
+		"price":        "/console/packages/" + agencyPackage + "/price",
+		"conditions":   "/console/packages/" + agencyPackage + "/conditions",
+		"texts":        "/console/packages/" + agencyPackage + "/texts",
+		"dates":        "/console/packages/" + agencyPackage + "/departures",
+		"preview":      "/console/packages/" + agencyPackage + "/preview",
+		"history":      "/console/packages/" + agencyPackage + "/history",
+		"departures":   "/console/departures",
+		"departure":    "/console/departures/" + agencyPackage + "-sunday",
+		"bookings":     "/console/agency/bookings",
+		"ledger":       "/console/agency/ledger",
 	},
 	"hospital": {
 		"to do of a hospital": "/console",
@@ -57,6 +71,9 @@ var consoleTypes = map[string]map[string]string{
 		"expert slots":        "/console/slots",
 	},
 }
+
+// agencyPackage is a package of the agency of the demonstration.
+const agencyPackage = "acupuncture-anaesthesia-three-weeks-and-more"
 
 // No page of the consoles breaks a rule of axe-core, wide or narrow.
 func TestConsoleAccessibility(t *testing.T) {
