@@ -1,6 +1,7 @@
 package search_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -145,4 +146,33 @@ func TestHospitalsOwnPriceCounts(t *testing.T) {
 	if got := ids(find(t, e, search.Request{Filters: map[string][]string{"price": {"500..CNY"}}})); !slices.Equal(got, []string{"icl-at-eastern-eye"}) {
 		t.Errorf("above 500 yuan: %v", got)
 	}
+}
+
+// TestLongFacetsAreBounded has more hospitals than anybody reads the names of.
+func TestLongFacetsAreBounded(t *testing.T) {
+	cat := small(t)
+	const hospitals = 120
+	for n := range hospitals {
+		id := fmt.Sprintf("h-%03d", n)
+		publish(t, cat.Hospitals, catalog.Hospital{ID: id, Name: catalog.Text{"en": "Hospital " + id}, Ownership: catalog.Public})
+		publish(t, cat.Offerings, catalog.Offering{ID: "icl-at-" + id, TreatmentID: "icl", HospitalID: id})
+	}
+	e := open(t, cat, t.TempDir())
+	res := find(t, e, search.Request{Filters: map[string][]string{"hospital": {"h-119", "river"}}})
+	for _, f := range res.Facets {
+		if f.Name != "hospital" {
+			continue
+		}
+		chosen := 0
+		for _, v := range f.Values {
+			if v.Selected {
+				chosen++
+			}
+		}
+		if len(f.Values)+f.More != hospitals+2 || f.More < 20 || chosen != 2 || res.Total != 4 {
+			t.Errorf("%d values and %d more, %d chosen, %d hits", len(f.Values), f.More, chosen, res.Total)
+		}
+		return
+	}
+	t.Error("no hospitals to choose from")
 }

@@ -810,6 +810,23 @@ func FuzzSearchPage(f *testing.F) {
 	})
 }
 
+// FuzzSearchAPI throws addresses at the API of search: the answer is JSON, and
+// never a failure of ours.
+func FuzzSearchAPI(f *testing.F) {
+	for _, q := range []string{"q=cheap+lasik&price=..5000USD", "price=x", "near=hospital:huashan&sort=distance", "near=31.2,121.4&currency=EUR", "page=3&after=x", "sort=price&ignore=price&ignore=sort",
+		"month=2026-12&month=&district=%ff", "q=under+5+%E2%82%AC&kind=package", "per_page=100&page=101", "near=0,NaN", "a=1&b"} {
+		f.Add(q)
+	}
+	s := newTestServer(f)
+	f.Fuzz(func(t *testing.T, query string) {
+		values, _ := url.ParseQuery(query)
+		a := s.get(t, "/api/v1/search?"+values.Encode())
+		if a.StatusCode >= 500 || !json.Valid([]byte(a.Body)) {
+			t.Errorf("%q answers %d %.200s", query, a.StatusCode, a.Body)
+		}
+	})
+}
+
 // TestListsFollowTheCatalogue publishes and withdraws a guide: the list, the
 // front page's count and the sitemap show it at once and no longer.
 func TestListsFollowTheCatalogue(t *testing.T) {
