@@ -42,18 +42,17 @@ type Entity interface {
 // maxIDLength keeps ids readable in addresses and within every engine's keys.
 const maxIDLength = 120
 
-// validID reports whether an id is lower-case letters, digits and single
-// hyphens.
+// validID reports whether an id is letters, digits and single hyphens.
 func validID(id string) bool {
 	if id == "" || len(id) > maxIDLength || strings.HasPrefix(id, "-") || strings.HasSuffix(id, "-") || strings.Contains(id, "--") {
 		return false
 	}
-	return strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	return strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == ""
 }
 
 func validateID(f *fault.Fields, field, id string) {
 	if !validID(id) {
-		f.Add(field, "id", "use 1 to %d lower-case letters, digits and single hyphens, such as icl-eent-fudan", maxIDLength)
+		f.Add(field, "id", "use 1 to %d letters, digits and single hyphens, such as icl-eent-fudan", maxIDLength)
 	}
 }
 

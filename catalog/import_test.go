@@ -66,7 +66,7 @@ func TestBadLines(t *testing.T) {
 		{"unknown kind", `{"kind":"robot","id":"x"}`, "kind", "unknown kind"},
 		{"unknown field", `{"kind":"hospital","id":"x","name":{"en":"X"},"ownership":"public","beds":3}`, "beds", "no such field"},
 		{"wrong type", `{"kind":"hospital","id":"x","name":"X","ownership":"public"}`, "name", "expected"},
-		{"bad id", `{"kind":"hospital","id":"X Y","name":{"en":"X"},"ownership":"public"}`, "id", "lower-case"},
+		{"bad id", `{"kind":"hospital","id":"X Y","name":{"en":"X"},"ownership":"public"}`, "id", "letters, digits"},
 		{"missing name", `{"kind":"hospital","id":"x","ownership":"public"}`, "name", "give a text"},
 		{"control character", `{"kind":"hospital","id":"x","name":{"en":"a\u0007"},"ownership":"public"}`, "name.en", "control"},
 		{"no such hospital", `{"kind":"offering","id":"x","treatment_id":"icl","hospital_id":"gone"}`, "hospital_id", "there is no hospital"},

@@ -92,10 +92,6 @@ var (
 	priceBit   = uint32(1) << priceFacet
 )
 
-func (f filters) passes(snap *snapshot, d uint32, kind catalog.Kind) bool {
-	return f.failed(snap, d, f.of(kind)) == 0
-}
-
 // facetCounter counts in one pass the values of all facets of a kind.
 type facetCounter struct {
 	snap    *snapshot

@@ -113,11 +113,13 @@ func textOf(c echo.Context, name string) catalog.Text {
 
 // withAbout returns an organisation with what was typed about it.
 func withAbout(org catalog.Organisation, f templates.AboutForm) catalog.Organisation {
-	org.Name, org.Summary, org.Languages = f.Name, f.Summary, nil
-	for _, tag := range strings.FieldsFunc(f.Languages, func(r rune) bool { return strings.ContainsRune(",;，、 \t", r) }) {
-		org.Languages = append(org.Languages, tag)
-	}
+	org.Name, org.Summary, org.Languages = f.Name, f.Summary, tagsIn(f.Languages)
 	return org
+}
+
+// tagsIn reads language tags with commas or blanks between them.
+func tagsIn(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(",;，、 \t", r) })
 }
 
 // aboutErrors says what is wrong; the languages are one field of the form.

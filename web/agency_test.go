@@ -218,7 +218,7 @@ func TestBuilderIsRefusedAndMends(t *testing.T) {
 		doc = act(button.AttrOr("value", ""))
 	}
 
-	doc = act("add:1", "add.1", "own:sight", "add_text.1", "Running up a tower", "add_exertion.1", "strenuous")
+	act("add:1", "add.1", "own:sight", "add_text.1", "Running up a tower", "add_exertion.1", "strenuous")
 	if form.Get("text.en.1.2") != "Running up a tower" {
 		t.Errorf("the words are %q", form.Get("text.en.1.2"))
 	}

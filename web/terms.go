@@ -237,9 +237,7 @@ func withConditions(pkg catalog.Package, form url.Values) (catalog.Package, []fa
 		}
 		pkg.Options.Rooms = append(pkg.Options.Rooms, r)
 	}
-	for _, tag := range strings.FieldsFunc(form.Get("interpreters"), func(r rune) bool { return strings.ContainsRune(",;，、 \t", r) }) {
-		pkg.Options.Interpreters = append(pkg.Options.Interpreters, tag)
-	}
+	pkg.Options.Interpreters = append(pkg.Options.Interpreters, tagsIn(form.Get("interpreters"))...)
 	texts := func(name string, old []catalog.Text) (out []catalog.Text) {
 		for i := range rowsOf(form, name) {
 			var from catalog.Text
