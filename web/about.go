@@ -113,7 +113,7 @@ func textOf(c echo.Context, name string) catalog.Text {
 
 // withAbout returns an organisation with what was typed about it.
 func withAbout(org catalog.Organisation, f templates.AboutForm) catalog.Organisation {
-	org.Name, org.Summary, org.Languages = f.Name, f.Summary, tagsIn(f.Languages)
+	org.Name, org.Summary, org.Languages = withOthers(f.Name, org.Name), withOthers(f.Summary, org.Summary), tagsIn(f.Languages)
 	return org
 }
 

@@ -68,6 +68,7 @@ var consoleItems = []consoleItem{
 	{"console.nav.queue", queuePath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.listings", listingsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.organisations", organisationsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
+	{"console.nav.treatments", treatmentsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.claims", claimsPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.vocabulary", vocabularyPath, account.EditVocabulary, []catalog.OrganisationKind{catalog.Operator}},
 	{"console.nav.searches", searchesPath, account.SeeReports, []catalog.OrganisationKind{catalog.Operator}},
@@ -101,6 +102,7 @@ func (s *Server) consoleRoutes() {
 	s.vocabularyRoutes()
 	s.organisationRoutes()
 	s.claimRoutes()
+	s.taxonomyRoutes()
 	s.deskRoutes()
 	s.agencyRoutes()
 	s.listingRoutes()
