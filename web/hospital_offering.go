@@ -355,7 +355,7 @@ func (s *Server) previewOffering(c echo.Context, a actor) error {
 
 // readOffering makes an offering of a form.
 func readOffering(f *formReader, o catalog.Offering) catalog.Offering {
-	o.Name, o.Summary, o.Team = f.text("name"), f.text("summary"), f.text("team")
+	o.Name, o.Summary, o.Team = withOthers(f.text("name"), o.Name), withOthers(f.text("summary"), o.Summary), withOthers(f.text("team"), o.Team)
 	o.Timeline = readTimeline(f, o.Timeline)
 	o.Price = readPrice(f)
 	o.Claims = f.claims(o.Claims)

@@ -158,7 +158,7 @@ func (s *Server) previewProfile(c echo.Context, a actor) error {
 // readProfile makes a hospital of a form. Its ownership, position and standing
 // as a pilot are the operator's.
 func readProfile(f *formReader, h catalog.Hospital) catalog.Hospital {
-	h.Name, h.Summary, h.AnswerHours = f.text("name"), f.text("summary"), f.number("answer_hours")
+	h.Name, h.Summary, h.AnswerHours = withOthers(f.text("name"), h.Name), withOthers(f.text("summary"), h.Summary), f.number("answer_hours")
 	h.Aliases = nil
 	for line := range strings.Lines(f.Get("aliases")) {
 		if line = strings.TrimSpace(line); line != "" {

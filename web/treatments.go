@@ -152,6 +152,9 @@ func keptTerms(before []catalog.Term, c echo.Context) []catalog.Term {
 func withOthers(typed, before catalog.Text) catalog.Text {
 	for lang, s := range before {
 		if !slices.Contains(catalog.Languages, lang) {
+			if typed == nil {
+				typed = catalog.Text{}
+			}
 			typed[lang] = s
 		}
 	}
