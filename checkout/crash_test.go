@@ -133,16 +133,16 @@ func stride(sparse int) int {
 
 // TestCrashAnywhere kills the process at writes to the store and calls of the
 // card processor, before and after their effect, at every one of them where
-// MEDTOUR_LONG is set. The people repeat
-// what they did, the worker of a new process does the rest.
+// MEDTOUR_LONG is set. The people repeat what they did, the worker of a new
+// process does the rest.
 func TestCrashAnywhere(t *testing.T) {
 	for engine, place := range storetest.Places() {
 		for i, f := range flows {
 			for _, after := range []bool{false, true} {
-				every := stride(5)
+				every := stride(15)
 				if engine != "sqlite" {
 					// FerretDB scans whole collections: a part will do.
-					every = 8
+					every = stride(24)
 					if i%3 != 1 && i != 5 || after != (i == 1) {
 						continue
 					}
