@@ -160,7 +160,7 @@ func (e *Engine) apply(ctx context.Context, changes []catalog.Change, newDay boo
 	if newDay {
 		day = e.today()
 		for d := range snap.size {
-			if snap.departure[d] != 0 {
+			if snap.kind[d] != noKind && snap.departure[d] != 0 {
 				touched[entryKey{searchable[snap.kind[d]], snap.id[d]}] = true
 			}
 		}
