@@ -72,7 +72,8 @@ func (s *Server) handleError(err error, c echo.Context) {
 	} else {
 		err = s.errorPage(c, status, f)
 	}
-	if err != nil {
+	// A reader who has gone away gets no page, and that is no error.
+	if err != nil && c.Request().Context().Err() == nil {
 		s.Log.Error("the error page failed", "error", err, "request_id", requestID(c))
 	}
 }
