@@ -26,7 +26,7 @@ var pageTypes = map[string]string{
 	"sign in":         "/sign-in",
 	"mailbox":         "/mailbox",
 	"not found":       "/nothing-here",
-	"invalid":         "/search?page=100000",
+	"invalid":         "/search?page=0",
 }
 
 // failing are the pages that are errors.
